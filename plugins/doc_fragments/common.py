@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options and attributes that every module of the collection shares."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  netns:
+    description:
+      - Name of the network namespace to act in, as C(ip netns list) shows it.
+      - The default is the namespace that the module is run in.
+    type: str
+requirements:
+  - The privilege to configure the network (C(CAP_NET_ADMIN)), in most cases C(become=true).
+"""
+
+    ATTRIBUTES = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: full
+  platform:
+    description: Target OS that can be operated against.
+    platforms: linux
+    support: full
+"""

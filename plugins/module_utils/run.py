@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one piece of glue between Ansible and model, plan and kernel.
+
+Check mode, diff, ``changed``, ``commands``, errors, the lock and the way back are written here once, so that
+check mode cannot drift from the real one: both take the same path up to the last step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside, locked, require_net_admin
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, applied, undone
+
+COMMON_OPTIONS: dict[str, Any] = {"netns": {"type": "str"}}
+
+
+def nothing_more(state: State) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Concern:
+    """What a module tells the runner: five functions over states and changes.
+
+    ``read()`` gives the state as the kernel has it, restricted to what the options name.
+    ``plan(have)`` gives the changes towards what the options ask for.
+    ``apply(changes)`` carries them out in order; raises ``Refused`` with those already made.
+    ``commands(changes)`` gives what one would have typed, in the field's own tool.
+    ``listing(state)`` prints a state as that tool lists it, for the diff.
+    ``report(state)`` gives more return values, from the state that results.
+    """
+
+    read: Callable[[], State]
+    plan: Callable[[State], list[Change]]
+    apply: Callable[[Sequence[Change]], None]
+    commands: Callable[[Sequence[Change]], list[str]]
+    listing: Callable[[State], str]
+    report: Callable[[State], dict[str, Any]] = nothing_more
+
+
+def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> None:
+    """Bring the host to what the module's parameters ask for, and exit the module.
+
+    ``build`` turns the parameters into a ``Concern``; it validates them, without touching the host, and
+    raises ``BadInput`` for what cannot be meant.
+    """
+    try:
+        concern = build(module.params)
+        require_net_admin()
+        with inside(module.params.get("netns")), locked():
+            result = converge(concern, check_mode=module.check_mode, with_diff=module._diff)
+    except LvsError as error:
+        module.fail_json(msg=str(error), **error.details)
+    module.exit_json(**result)
+
+
+def converge(concern: Concern, check_mode: bool, with_diff: bool) -> dict[str, Any]:
+    have = concern.read()
+    changes = concern.plan(have)
+    after = applied(have, changes) if changes else have
+    result: dict[str, Any] = {"changed": bool(changes), "commands": concern.commands(changes)}
+    if with_diff:
+        result["diff"] = {"before": concern.listing(have), "after": concern.listing(after)}
+    if changes and not check_mode:
+        carry_out(concern, changes)
+    result.update(concern.report(after))
+    return result
+
+
+def carry_out(concern: Concern, changes: Sequence[Change]) -> None:
+    """All of ``changes`` or none: what was made before a refusal is taken back, last one first."""
+    try:
+        concern.apply(changes)
+    except Refused as refusal:
+        raise taken_back(concern, refusal) from refusal
+
+
+def taken_back(concern: Concern, refusal: Refused) -> LvsError:
+    """Undo what the refused call had done; the error to report says whether that worked."""
+    failed = LvsError(refusal.reason)
+    failed.details = {"undone": concern.commands(refusal.done), "standing": []}
+    if not refusal.done:
+        return failed
+    try:
+        concern.apply(undone(refusal.done))
+    except Refused as second:
+        taken = {change.undone() for change in second.done}
+        standing = [change for change in refusal.done if change not in taken]
+        failed = LvsError("%s; undoing what was done before it failed too: %s" % (refusal.reason, second.reason))
+        failed.details = {
+            "undone": concern.commands([change for change in refusal.done if change in taken]),
+            "standing": concern.commands(standing),
+        }
+    return failed
