@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verdicts of the probe: every one has a twin that goes red."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.model import probe as model
+
+SERVERS = model.parse_servers(
+    [
+        {"address": "10.130.17.30", "port": 8888, "answer": "10.130.17.30"},
+        {"address": "10.130.17.31", "port": 8888, "answer": "10.130.17.31"},
+    ]
+)
+FLOW = (
+    "tcp 6 119 TIME_WAIT src=169.254.2.100 dst=169.254.2.100 sport=%d dport=80 "
+    "src=10.130.17.31 dst=%s sport=8888 dport=%d [ASSURED] mark=0 use=1\n"
+)
+TRACE = """ 1?: [LOCALHOST]                                         pmtu 1500
+ 1:  10.130.17.30                                          0.122ms
+ 1:  10.130.17.30                                          0.035ms
+ 2:  10.130.17.30                                          0.031ms pmtu 1450
+ 2:  10.130.17.31                                          0.369ms
+ 3:  172.16.1.11                                           0.303ms reached
+     Resume: pmtu 1450 hops 3 back 3
+"""
+HOPS = ("10.130.17.30", "10.130.17.31", "172.16.1.11")
+
+
+@pytest.mark.parametrize(
+    ("answers", "ok"),
+    [
+        (["10.130.17.30", "10.130.17.31"] * 3, True),
+        (["10.130.17.30", "10.130.17.31", "10.130.17.30"], True),
+        (["10.130.17.30"] * 2 + ["10.130.17.31"] * 4, False),
+        (["10.130.17.30"] * 6, False),
+        (["10.130.17.30", "10.130.17.31", "10.9.9.9"], False),
+    ],
+)
+def test_round_robin_shares_differ_by_at_most_one_and_nobody_else_answers(answers, ok):
+    assert model.share_finding(answers, SERVERS, even=True).ok is ok
+
+
+def test_uneven_shares_pass_where_evenness_is_not_asked_for():
+    assert model.share_finding(["10.130.17.30"] * 6, SERVERS, even=False).ok
+
+
+def test_snat_is_a_reply_to_the_nodes_own_address():
+    flows = model.parse_flows(FLOW % (40000, "10.130.17.30", 40000))
+    assert model.snat_finding(flows, [40000], SERVERS, "10.130.17.30").ok
+
+
+def test_a_reply_to_another_address_is_no_snat():
+    flows = model.parse_flows(FLOW % (40000, "169.254.2.100", 40000))
+    finding = model.snat_finding(flows, [40000], SERVERS, "10.130.17.30")
+    assert not finding.ok
+    assert "169.254.2.100 instead of 10.130.17.30" in finding.saw
+
+
+def test_a_connection_that_conntrack_does_not_know_is_no_snat():
+    flows = model.parse_flows(FLOW % (40000, "10.130.17.30", 40000))
+    assert not model.snat_finding(flows, [40000, 40001], SERVERS, "10.130.17.30").ok
+
+
+def test_the_rules_counter_must_rise_by_the_number_of_requests():
+    listing = "[3:180] -A LU-POSTROUTING -m mark --mark 0x2000/0x2000 -j MASQUERADE\n[9:9] -A OUTPUT -j LU-SERVICES\n"
+    assert model.masqueraded(listing) == 3
+    assert model.counter_finding(3, 9, 6).ok
+    assert not model.counter_finding(3, 3, 6).ok
+
+
+def test_the_articles_path_has_three_hops():
+    assert model.path_finding(TRACE, HOPS).ok
+
+
+def test_a_path_that_ends_early_names_the_hop():
+    finding = model.path_finding(TRACE.replace(" 2:  10.130.17.31", " 2:  no reply     ").replace("reached", ""), HOPS)
+    assert not finding.ok
+    assert "hop 2 (10.130.17.31)" in finding.look_at
+
+
+def test_a_detour_is_no_path():
+    assert not model.path_finding(TRACE.replace("10.130.17.31 ", "10.130.17.99 "), HOPS).ok
+
+
+def test_servers_that_answer_alike_are_refused():
+    with pytest.raises(BadInput, match="cannot be told apart"):
+        model.parse_servers([{"address": "10.0.0.%d" % n, "port": 80, "answer": "same"} for n in (1, 2)])
