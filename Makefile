@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+LAB := python3 roles/lab/files/lab
+LINK := $(VENV)/collections/ansible_collections/lulab/lvs
+HOST ?= Host0
+EXPERIMENTS := exp1 exp2 exp3 exp4
+PLAY := cd playbooks && ansible-playbook -i lab
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/playbooks/ansible.cfg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup $(EXPERIMENTS) lab-up lab-down show verify clean ssh test
+
+help: ## List what there is to type
+	@awk -F ':.*## ' '/^[$$a-zA-Z0-9()_-]+:.*## / { sub("[$$][(]EXPERIMENTS[)]", "exp1|exp2|exp3|exp4", $$1); printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(EXPERIMENTS): $(READY) ## Build an experiment in the lab, then verify and show it
+	@$(PLAY) lab_up.yml $@.yml verify.yml show.yml
+
+lab-up: $(READY) ## Start the lab's guests, or those that are missing
+	@$(PLAY) lab_up.yml
+
+lab-down: ## End the lab; nothing of it is left running
+	@$(LAB) down --lab-dir .lab
+
+show: $(READY) ## List what is built with ipvsadm, iptables, ipset and ip
+	@$(PLAY) show.yml
+
+verify: $(READY) ## Check what is built, hop by hop
+	@$(PLAY) verify.yml
+
+clean: $(READY) ## Take back what the experiments built
+	@$(PLAY) clean.yml
+
+ssh: ## Open a shell on a guest: make ssh HOST=Host1
+	@ssh -F .lab/ssh_config $(HOST)
+
+test: $(READY) ## Run all tests: unit, integration, scenarios
+	@python -m pytest
+
+setup: $(READY) ## Install what is missing and make .venv
+
+$(READY): requirements.txt roles/lab/files/lab/needs.py
+	@$(LAB) doctor --install --for venv --for lab --for test
+	@echo "Making $(VENV) with pinned dependencies (about half a minute) ..."
+	@python3 -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@mkdir -p $(dir $(LINK)) && ln -sfn $(CURDIR) $(LINK)
+	@touch $@
