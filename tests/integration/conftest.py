@@ -23,3 +23,17 @@ def netns() -> Iterator[str]:
     sh("ip netns add %s && ip -n %s link set lo up" % (name, name))
     yield name
     sh("ip netns delete %s" % name)
+
+
+def has_ip_vs() -> bool:
+    if not os.path.exists("/proc/net/ip_vs"):
+        sh("modprobe ip_vs", check=False)
+    return os.path.exists("/proc/net/ip_vs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked ip_vs are skipped where the kernel has none; never in a guest, where they are to run."""
+    marked = [item for item in items if item.get_closest_marker("ip_vs")]
+    if marked and "LVS_GUEST" not in os.environ and not has_ip_vs():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="this kernel has no ip_vs; tests/guest.py runs it in a guest"))

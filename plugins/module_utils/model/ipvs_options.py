@@ -1,0 +1,312 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a user wrote about virtual services, made into what is wanted; or the one word that cannot be meant."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import (
+    CHECKSUM_SWITCH,
+    DEFAULT_PROTOCOL,
+    DEFAULT_SCHEDULER,
+    DEFAULT_TIMEOUT,
+    FAMILIES,
+    FLAG_BITS,
+    PROTOCOLS,
+    WHOLE_ADDRESS,
+    Server,
+    Service,
+    ServiceKey,
+    address_family,
+    flag_bits,
+    service_words,
+)
+
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+Options = Mapping[str, Any]
+
+FORWARDS = ("masquerading", "direct", "tunneling")
+TUNNELS = ("ipip", "gue", "gre")
+CHECKSUMS = tuple(CHECKSUM_SWITCH)
+# As ipvsadm: what it cannot type is not accepted either.
+MAX_WEIGHT = 65535
+MAX_THRESHOLD = 2**31 - 1
+MAX_TIMEOUT = 31 * 86400
+NAME = re.compile(r"[a-z0-9_-]{1,15}\Z")
+
+SERVER_OPTIONS = frozenset(("address", "port", "weight", "forward", "upper_threshold", "lower_threshold", "tunnel"))
+SERVICE_OPTIONS = frozenset(
+    ("address", "port", "protocol", "fwmark", "family", "scheduler", "scheduler_flags")
+    + ("persistence", "one_packet", "servers")
+)
+
+
+class Wanted(NamedTuple):
+    """A declared service. ``servers`` None: whatever servers it has are left as they are."""
+
+    service: Service
+    servers: Optional[Dict[Tuple[str, int], Server]]
+
+
+def given(options: Options, name: str) -> bool:
+    return options.get(name) is not None
+
+
+def path(prefix: str, name: str) -> str:
+    return "%s.%s" % (prefix, name) if prefix else name
+
+
+def whole(value: Any, where: str, low: int, high: int) -> int:
+    """``value`` as an integer from ``low`` to ``high``."""
+    number = value
+    if isinstance(value, str) and value.strip().isdigit():
+        number = int(value)
+    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        raise BadInput(where, value, "a whole number from %d to %d is needed" % (low, high))
+    return number
+
+
+def one_of(value: Any, where: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise BadInput(where, value, "one of %s is needed" % ", ".join(choices))
+    return str(value)
+
+
+def canonical_address(value: Any, where: str) -> str:
+    """The address as inet_ntop writes it."""
+    family = socket.AF_INET6 if ":" in str(value) else socket.AF_INET
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, value))
+    except (OSError, TypeError, ValueError):
+        raise BadInput(where, value, "an IPv4 or IPv6 address is needed, without prefix length or zone") from None
+
+
+def unicast(value: Any, where: str) -> str:
+    address = canonical_address(value, where)
+    # The cheap look first: ipaddress is slow, and most addresses are ordinary.
+    if address[0] not in "02:f":
+        return address
+    meant = ipaddress.ip_address(address)
+    if meant.is_unspecified:
+        raise BadInput(where, value, "an address of one host is needed, this one means 'any'")
+    if meant.is_multicast or address == "255.255.255.255":
+        raise BadInput(where, value, "an address of one host is needed, this one is for many")
+    return address
+
+
+def declared(options: Options, listed: Optional[Sequence[Options]]) -> Dict[ServiceKey, Wanted]:
+    """The services that the parameters declare, by key: the single form's, or those of the list."""
+    if listed is None:
+        key, wanted = parse_service(options, "")
+        return {key: wanted}
+    extra = sorted(name for name in SERVICE_OPTIONS if given(options, name))
+    if extra:
+        raise BadInput(extra[0], options[extra[0]], "with 'services', it belongs into the entries of that list")
+    result: Dict[ServiceKey, Wanted] = {}
+    places: Dict[ServiceKey, int] = {}
+    for place, entry in enumerate(listed):
+        where = "services[%d]" % place
+        key, wanted = parse_service(entry, where)
+        if key in places:
+            words = "services[%d] declares the same virtual service already" % places[key]
+            raise BadInput(where, service_words(key), words)
+        places[key] = place
+        result[key] = wanted
+    return result
+
+
+def known_options(options: Any, where: str, names: FrozenSet[str]) -> None:
+    if not isinstance(options, Mapping):
+        raise BadInput(where, options, "a dictionary is needed")
+    unknown = options.keys() - names
+    if where and unknown:
+        name = min(str(name) for name in unknown)
+        raise BadInput(path(where, name), options.get(name), "there is no such option; %s" % ", ".join(sorted(names)))
+
+
+def parse_service(options: Options, where: str) -> Tuple[ServiceKey, Wanted]:
+    known_options(options, where, SERVICE_OPTIONS)
+    key = parse_key(options, where)
+    service = parse_settings(options, where, key)
+    listed = options.get("servers")
+    servers = None if listed is None else parse_servers(listed, path(where, "servers"), key)
+    return key, Wanted(service, servers)
+
+
+def parse_key(options: Options, where: str) -> ServiceKey:
+    if given(options, "fwmark"):
+        return parse_mark(options, where)
+    if not given(options, "address"):
+        raise BadInput(path(where, "address"), None, "a virtual service is named by 'address' or by 'fwmark'")
+    address = unicast(options["address"], path(where, "address"))
+    family = address_family(address)
+    if options.get("family") not in (None, family):
+        raise BadInput(path(where, "family"), options["family"], "the address %s is of family %s" % (address, family))
+    if not given(options, "port"):
+        raise BadInput(path(where, "port"), None, "a virtual address needs a port (0: every port, if persistent)")
+    port = whole(options["port"], path(where, "port"), 0, 65535)
+    protocol = one_of(options.get("protocol") or DEFAULT_PROTOCOL, path(where, "protocol"), tuple(PROTOCOLS))
+    return ServiceKey(family, 0, protocol, address, port)
+
+
+def parse_mark(options: Options, where: str) -> ServiceKey:
+    for name in ("address", "port", "protocol"):
+        if given(options, name):
+            words = "a service named by 'fwmark' takes whatever bears the mark and has no %s of its own" % name
+            raise BadInput(path(where, name), options[name], words)
+    mark = whole(options["fwmark"], path(where, "fwmark"), 1, 2**32 - 1)
+    family = one_of(options.get("family") or "ipv4", path(where, "family"), tuple(FAMILIES))
+    return ServiceKey(family, mark)
+
+
+def parse_settings(options: Options, where: str, key: ServiceKey) -> Service:
+    scheduler = options.get("scheduler") or DEFAULT_SCHEDULER
+    if not NAME.match(str(scheduler)):
+        words = "a scheduler's name is needed: small letters, digits, '_' and '-', 15 at most, such as rr"
+        raise BadInput(path(where, "scheduler"), scheduler, words)
+    flags = parse_flags(options.get("scheduler_flags") or (), path(where, "scheduler_flags"), scheduler)
+    timeout, netmask, engine = parse_persistence(options.get("persistence"), path(where, "persistence"), key)
+    one_packet = bool(options.get("one_packet"))
+    if one_packet and not key.fwmark and key.protocol != "udp":
+        raise BadInput(path(where, "one_packet"), True, "one-packet scheduling is for udp and fwmark services only")
+    if not key.fwmark and key.port == 0 and not timeout:
+        raise BadInput(path(where, "port"), 0, "a service on every port must be persistent: give 'persistence'")
+    return Service(scheduler, flags, timeout, netmask, engine, one_packet)
+
+
+def parse_flags(names: Sequence[str], where: str, scheduler: str) -> int:
+    bits = {**FLAG_BITS, **flag_bits(scheduler)}
+    result = 0
+    for place, name in enumerate(names):
+        if name not in bits:
+            words = "the scheduler %s has %s" % (scheduler, ", ".join(bits))
+            raise BadInput("%s[%d]" % (where, place), name, words)
+        result |= bits[name]
+    return result
+
+
+def parse_persistence(options: Optional[Options], where: str, key: ServiceKey) -> Tuple[int, str, str]:
+    """Timeout in seconds (0: not persistent), netmask, engine."""
+    if options is None:
+        return 0, "", ""
+    known_options(options, where, frozenset(("timeout", "netmask", "engine")))
+    timeout = DEFAULT_TIMEOUT
+    if given(options, "timeout"):
+        timeout = whole(options["timeout"], path(where, "timeout"), 1, MAX_TIMEOUT)
+    netmask = WHOLE_ADDRESS[key.family]
+    if given(options, "netmask"):
+        netmask = parse_netmask(options["netmask"], path(where, "netmask"), key.family)
+    engine = options.get("engine") or ""
+    if engine and not NAME.match(str(engine)):
+        raise BadInput(path(where, "engine"), engine, "a persistence engine's name is needed, such as sip")
+    return timeout, netmask, engine
+
+
+def parse_netmask(value: Any, where: str, family: str) -> str:
+    """Dotted for IPv4, a prefix length for IPv6; a prefix length is understood for both."""
+    text = str(value)
+    if family == "ipv6":
+        return str(whole(text, where, 1, 128))
+    if text.isdigit():
+        prefix = whole(text, where, 1, 32)
+        return str(ipaddress.IPv4Address((0xFFFFFFFF << 32 - prefix) & 0xFFFFFFFF))
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise BadInput(where, value, "a netmask such as 255.255.255.0, or a prefix length, is needed") from None
+
+
+def parse_servers(listed: Sequence[Options], where: str, key: ServiceKey) -> Dict[Tuple[str, int], Server]:
+    result: Dict[Tuple[str, int], Server] = {}
+    places: Dict[Tuple[str, int], int] = {}
+    for place, entry in enumerate(listed):
+        here = "%s[%d]" % (where, place)
+        name, server = parse_server(entry, here, key)
+        if name in places:
+            raise BadInput(
+                here, "%s port %d" % name, "%s[%d] names the same real server already" % (where, places[name])
+            )
+        places[name] = place
+        result[name] = server
+    return result
+
+
+def parse_server(options: Options, where: str, key: ServiceKey) -> Tuple[Tuple[str, int], Server]:
+    known_options(options, where, SERVER_OPTIONS)
+    address = unicast(options.get("address"), where + ".address")
+    forward = options.get("forward") or "masquerading"
+    if forward not in FORWARDS:
+        one_of(forward, where + ".forward", FORWARDS)
+    # What the user leaves out is the common case: look before calling.
+    port = options.get("port")
+    port = key.port if port is None else whole(port, where + ".port", 0, 65535)
+    weight = options.get("weight")
+    weight = 1 if weight is None else whole(weight, where + ".weight", 0, MAX_WEIGHT)
+    upper, lower = options.get("upper_threshold"), options.get("lower_threshold")
+    upper = 0 if upper is None else whole(upper, where + ".upper_threshold", 0, MAX_THRESHOLD)
+    lower = 0 if lower is None else whole(lower, where + ".lower_threshold", 0, MAX_THRESHOLD)
+    if lower > upper:
+        words = "the lower threshold may not be above the upper one (upper_threshold is %d)" % upper
+        raise BadInput(where + ".lower_threshold", lower, words)
+    if forward != "masquerading" and not key.fwmark and port != key.port:
+        words = "a %s server keeps the service's port %d: only masquerading changes ports" % (forward, key.port)
+        raise BadInput(where + ".port", port, words)
+    if forward != "tunneling" and address_family(address) != key.family:
+        words = "the service is %s, and only 'forward: tunneling' crosses address families" % key.family
+        raise BadInput(where + ".address", address, words)
+    tunnel = parse_tunnel(options.get("tunnel"), where + ".tunnel", forward)
+    return (address, port), Server(forward, weight, upper, lower, *tunnel)
+
+
+def parse_tunnel(options: Optional[Options], where: str, forward: str) -> Tuple[str, int, str]:
+    """Type, port and checksum; a tunnel's defaults are also what a server without a tunnel holds."""
+    if options is None:
+        return "ipip", 0, "none"
+    if forward != "tunneling":
+        raise BadInput(where, dict(options), "only a server with 'forward: tunneling' has a tunnel")
+    known_options(options, where, frozenset(("type", "port", "checksum")))
+    kind = one_of(options.get("type") or "ipip", where + ".type", TUNNELS)
+    checksum = one_of(options.get("checksum") or "none", where + ".checksum", CHECKSUMS)
+    allowed = {"ipip": ("none",), "gre": ("none", "csum"), "gue": CHECKSUMS}[kind]
+    if checksum not in allowed:
+        raise BadInput(where + ".checksum", checksum, "a tunnel of type %s has %s" % (kind, " or ".join(allowed)))
+    if kind != "gue":
+        if given(options, "port"):
+            raise BadInput(where + ".port", options["port"], "only a tunnel of type gue has a port")
+        return kind, 0, checksum
+    return kind, whole(options.get("port"), where + ".port", 1, 65535), checksum
+
+
+def parse_scope(options: Options) -> List[Network]:
+    """The networks inside which undeclared services are removed; none without ``prune``."""
+    scope = options.get("scope") or []
+    if not options.get("prune"):
+        if scope:
+            raise BadInput("scope", scope, "it bounds what 'prune: true' removes, and has no meaning without it")
+        return []
+    if not scope:
+        raise BadInput("scope", scope, "'prune' removes services inside these networks only: at least one is needed")
+    if options.get("state") == "absent":
+        raise BadInput("prune", True, "it has no meaning with 'state: absent', which removes the named services")
+    result = []
+    for place, text in enumerate(scope):
+        try:
+            result.append(ipaddress.ip_network(text))
+        except ValueError:
+            words = "a network in CIDR form, host bits zero, is needed, such as 169.254.2.0/24"
+            raise BadInput("scope[%d]" % place, text, words) from None
+    return result
+
+
+def inside_scope(key: ServiceKey, scope: Sequence[Network]) -> bool:
+    """Whether the service's virtual address lies in one of ``scope``; a mark has no address."""
+    if key.fwmark:
+        return False
+    address = ipaddress.ip_address(key.address)
+    return any(address in network for network in scope)
