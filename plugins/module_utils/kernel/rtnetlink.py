@@ -35,10 +35,12 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_GETNSID = 90
+NETNSA_NSID, NETNSA_FD = 1, 3
 
 IFF_UP = 0x1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
-IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_LINK_NETNSID = 18, 28, 37
+IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_LINK_NETNSID, IFLA_NUM_TX_QUEUES = 18, 28, 37, 31
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 VETH_INFO_PEER = 1
 
@@ -61,7 +63,11 @@ _NEXTHOP = struct.Struct("=HBBi")  # length, flags, hops, index
 
 @dataclass(frozen=True)
 class LinkRow:
-    """An interface as the kernel prints it. ``peer`` is a veth's other end: its index where that is."""
+    """An interface as the kernel prints it.
+
+    ``peer`` is a veth's other end: its index, and the number (for this namespace) of the one that it is in;
+    None for this one.
+    """
 
     index: int
     name: str
@@ -70,7 +76,7 @@ class LinkRow:
     mtu: int
     mac: str
     peer: Optional[int] = None
-    peer_elsewhere: bool = False
+    peer_namespace: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -162,8 +168,34 @@ def link_row(body: bytes) -> LinkRow:
         mtu=integer(found[IFLA_MTU]) if IFLA_MTU in found else 0,
         mac=found.get(IFLA_ADDRESS, b"").hex(":"),
         peer=integer(peer) if peer is not None else None,
-        peer_elsewhere=IFLA_LINK_NETNSID in found,
+        peer_namespace=_signed(found[IFLA_LINK_NETNSID]) if IFLA_LINK_NETNSID in found else None,
     )
+
+
+def link_get(name: str) -> bytes:
+    return link_dump() + text(IFLA_IFNAME, name)
+
+
+def link_probe(kind: str) -> Message:
+    """A request to make a link that is refused in any case: EOPNOTSUPP when the kernel knows no such kind."""
+    kind_, flags, body = link_add("lvs-probe", kind)
+    return kind_, flags, body + u32(IFLA_NUM_TX_QUEUES, 0)
+
+
+def namespace_get(descriptor: int) -> bytes:
+    return struct.pack("=Bxxx", socket.AF_UNSPEC) + u32(NETNSA_FD, descriptor)
+
+
+def namespace_number(body: bytes) -> Optional[int]:
+    """This namespace's number for the one that was asked for; None when it has none yet."""
+    number = _signed(parsed(body, 4)[NETNSA_NSID])
+    return None if number < 0 else number
+
+
+def _signed(payload: bytes) -> int:
+    if len(payload) != 4:
+        raise Malformed("a namespace number of %d bytes" % len(payload))
+    return int(struct.unpack("=i", payload)[0])
 
 
 # Addresses

@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Named network namespaces, made and removed as ``ip netns`` does, and a note of those that we made.
+
+The note is a file that holds the namespace's inode number; it is written empty before the namespace is made, so
+that a run cut off in between is still known to have been ours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import suppress
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, errno_words
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import (
+    CLONE_NEWNET,
+    NAMESPACES,
+    RUN_DIRECTORY,
+    enter,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.network import Namespace
+
+NOTES = os.path.join(RUN_DIRECTORY, "netns")
+
+_MS_BIND, _MS_REC, _MS_SHARED, _MNT_DETACH = 0x1000, 0x4000, 1 << 20, 2
+_EINVAL = 22
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def path_of(name: str) -> str:
+    return os.path.join(NAMESPACES, name)
+
+
+def alive(name: str) -> bool:
+    """Whether a namespace is mounted at its name; a bare file there is what a cut-off run left."""
+    try:
+        return os.stat(path_of(name)).st_dev == os.stat("/proc/self/ns/net").st_dev
+    except FileNotFoundError:
+        return False
+
+
+def found(name: str) -> Namespace | None:
+    if not os.path.lexists(path_of(name)):
+        return None
+    return Namespace(ours=_ours(name)) if alive(name) else Namespace(ours=True, stale=True)
+
+
+def _ours(name: str) -> bool:
+    try:
+        with open(os.path.join(NOTES, name), encoding="ascii") as note:
+            inode = note.read().strip()
+    except FileNotFoundError:
+        return False
+    return inode in ("", str(os.stat(path_of(name)).st_ino))
+
+
+def _note(name: str, inode: str) -> None:
+    os.makedirs(NOTES, mode=0o755, exist_ok=True)
+    with open(os.path.join(NOTES, name), "w", encoding="ascii") as note:
+        note.write(inode)
+
+
+def create(name: str) -> None:
+    """``ip netns add``: the namespace is held by a mount at its name, which all mount namespaces see."""
+    _share_directory()
+    _note(name, "")
+    path = path_of(name)
+    with suppress(FileNotFoundError):
+        if not alive(name):
+            os.unlink(path)
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _call("make a network namespace", _libc.unshare(CLONE_NEWNET))
+        try:
+            _mount("/proc/thread-self/ns/net", path, _MS_BIND)
+        finally:
+            enter(home)
+    except BaseException:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(home)
+    _note(name, str(os.stat(path).st_ino))
+
+
+def delete(name: str) -> None:
+    _libc.umount2(path_of(name).encode(), _MNT_DETACH)
+    with suppress(FileNotFoundError):
+        os.unlink(path_of(name))
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(NOTES, name))
+
+
+def _share_directory() -> None:
+    os.makedirs(NAMESPACES, mode=0o755, exist_ok=True)
+    directory = NAMESPACES.encode()
+    if _libc.mount(b"", directory, b"none", ctypes.c_ulong(_MS_SHARED | _MS_REC), None):
+        if ctypes.get_errno() != _EINVAL:  # EINVAL: the folder is no mount point yet
+            _call("share %s" % NAMESPACES, -1)
+        _mount(NAMESPACES, NAMESPACES, _MS_BIND | _MS_REC)
+        _call(
+            "share %s" % NAMESPACES,
+            _libc.mount(b"", directory, b"none", ctypes.c_ulong(_MS_SHARED | _MS_REC), None),
+        )
+
+
+def _mount(source: str, target: str, flags: int) -> None:
+    result = _libc.mount(source.encode(), target.encode(), b"none", ctypes.c_ulong(flags), None)
+    _call("mount a namespace at %s" % target, result)
+
+
+def _call(what: str, result: int) -> None:
+    if result:
+        said = errno_words(ctypes.get_errno())
+        raise LvsError("cannot %s: %s; this needs root's privilege to mount (CAP_SYS_ADMIN)" % (what, said))

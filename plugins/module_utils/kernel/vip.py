@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads what the kernel has of an interface that virtual addresses are for, and refuses what would harm."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any, List, Optional, Tuple
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError, Unsupported
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import (
+    InterfaceAddress,
+    addresses,
+    interface_holding,
+    link_rows,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NETLINK_ROUTE, Netlink
+from ansible_collections.lulab.lvs.plugins.module_utils.model.network import HERE
+from ansible_collections.lulab.lvs.plugins.module_utils.model.vip import ARP_EXCLUSIVE, DUMMY_DRIVER, Wish
+
+
+def read(wish: Wish) -> Tuple[dict[Any, Any], Optional[str]]:
+    """The state of the wished interface and its name; the name is None when nothing is to be done on it."""
+    interface = _resolved(wish)
+    row = next((row for row in _links() if row.name == interface), None)
+    if interface is None or (row is None and not wish.present):
+        return {}, None
+    _check_kind(wish, interface, row)
+    held = addresses()
+    if wish.present:
+        _check_addresses(wish, interface, held)
+    state: dict[Any, Any] = {}
+    if wish.dummy and row is not None:
+        state[("dummy", interface)] = True
+    elif wish.dummy and _dummy_driver():
+        state[DUMMY_DRIVER] = True
+    named = {vip.address for vip in wish.vips}
+    for one in held:
+        ours = wish.dummy and not one.address.is_link_local if one.address.version == 6 else wish.dummy
+        if one.interface == interface and (ours or str(one.address) in named):
+            state[("address", (HERE, interface, str(one.address)))] = one.prefix
+    if wish.arp_exclusive and row is not None:
+        state.update(_sysctls(interface))
+    return state, interface
+
+
+def _links() -> List[rt.LinkRow]:
+    with Netlink(NETLINK_ROUTE) as socket_:
+        return link_rows(socket_)
+
+
+def _resolved(wish: Wish) -> Optional[str]:
+    if wish.interface_of is None:
+        return wish.interface
+    interface = interface_holding(wish.interface_of)
+    if interface is None:
+        raise BadInput("interface_of", wish.interface_of, "no interface has this address; 'ip address' shows all")
+    return interface
+
+
+def _check_kind(wish: Wish, interface: str, row: Optional[rt.LinkRow]) -> None:
+    if row is None and not wish.dummy:
+        raise BadInput("interface", interface, "there is no interface of that name; 'ip link' shows those there are")
+    if row is not None and wish.dummy and row.kind != "dummy":
+        kind = "of kind " + row.kind if row.kind else "a real one"
+        raise BadInput("interface", interface, "the interface of that name is no dummy, it is %s" % kind)
+
+
+def _check_addresses(wish: Wish, interface: str, held: List[InterfaceAddress]) -> None:
+    for place, vip in enumerate(wish.vips):
+        name = "addresses[%d]" % place
+        for one in held:
+            if str(one.address) != vip.address:
+                continue
+            if one.interface != interface:
+                raise BadInput(name, vip.address, "the interface %s has this address already" % one.interface)
+            if one.prefix != vip.length and not wish.dummy:
+                raise BadInput(
+                    name,
+                    vip.address,
+                    "it is %s's own address, as %s/%d" % (interface, vip.address, one.prefix),
+                )
+
+
+def _sysctls(interface: str) -> dict[Any, str]:
+    values = {}
+    for name in ARP_EXCLUSIVE:
+        path = "net/ipv4/conf/%s/%s" % (interface, name)
+        with open(os.path.join("/proc/sys", path), encoding="ascii") as file:
+            values[("sysctl", (HERE, path))] = file.read().strip()
+    return values
+
+
+def _dummy_driver() -> bool:
+    """Whether the driver is there (True) or can be loaded (False); raises ``Unsupported`` when neither."""
+    if os.path.exists("/sys/module/dummy"):
+        return True
+    folder = os.path.join("/lib/modules", os.uname().release)
+    if _mentions(os.path.join(folder, "modules.builtin")):
+        return True
+    if _mentions(os.path.join(folder, "modules.dep")):
+        return False
+    with Netlink(NETLINK_ROUTE) as socket_:
+        refusal = socket_.transact([rt.link_probe("dummy")])[0]
+    if refusal is not None and refusal.errno == errno.EOPNOTSUPP:
+        raise Unsupported(
+            "this kernel (%s) has no dummy driver: boot one that has it (CONFIG_DUMMY), or put the address on an "
+            "existing interface ('kind: existing')" % os.uname().release
+        )
+    if refusal is None:
+        raise LvsError("the kernel made an interface lvs-probe that it should have refused; remove it by 'ip link'")
+    return True
+
+
+def _mentions(path: str) -> bool:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return any("/dummy.ko" in line.partition(":")[0] for line in file)
+    except FileNotFoundError:
+        return False

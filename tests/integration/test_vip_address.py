@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""vip_address against a real kernel."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness import run_module, sh
+
+HOST = "10.130.17.30"
+VIP = "169.254.1.100"
+
+
+@pytest.fixture
+def host(netns: str) -> str:
+    """A namespace with an uplink e0 that has HOST/24; e1 is its other end."""
+    sh(
+        f"ip -n {netns} link add e0 type veth peer name e1 && ip -n {netns} address add {HOST}/24 dev e0 && "
+        f"ip -n {netns} link set e0 up && ip -n {netns} link set e1 up"
+    )
+    return netns
+
+
+def held(netns: str, interface: str) -> list[str]:
+    """Addresses as ``ip`` shows them, without those that the kernel makes for the link."""
+    shown = json.loads(sh("ip -n %s -j address show dev %s" % (netns, interface), check=False) or "[]")
+    return [
+        "%s/%d" % (one["local"], one["prefixlen"])
+        for link in shown
+        for one in link["addr_info"]
+        if one["scope"] != "link" or one["family"] == "inet"
+    ]
+
+
+def works(result: dict[str, Any], changed: bool) -> dict[str, Any]:
+    assert not result["failed"], result["msg"]
+    assert result["changed"] is changed, result
+    return result
+
+
+def test_a_vip_is_added_to_the_interface_that_holds_the_hosts_address(host: str) -> None:
+    result = works(run_module("vip_address", netns=host, addresses=[VIP], interface_of=HOST), True)
+    assert result["interface"] == "e0"
+    assert result["addresses"] == [VIP + "/32"]
+    assert result["commands"] == ["ip address add %s/32 dev e0" % VIP]
+    assert result["diff"] == {"before": "", "after": "inet %s/32 dev e0\n" % VIP}
+    assert held(host, "e0") == [HOST + "/24", VIP + "/32"]
+    works(run_module("vip_address", netns=host, addresses=[VIP], interface_of=HOST), False)
+
+
+def test_check_mode_says_the_same_and_touches_nothing(host: str) -> None:
+    checked = works(run_module("vip_address", check=True, netns=host, addresses=[VIP], interface="e0"), True)
+    assert held(host, "e0") == [HOST + "/24"]
+    real = works(run_module("vip_address", netns=host, addresses=[VIP], interface="e0"), True)
+    assert (checked["commands"], checked["diff"]) == (real["commands"], real["diff"])
+
+
+def test_absent_removes_the_vip_and_leaves_the_hosts_own_address(host: str) -> None:
+    run_module("vip_address", netns=host, addresses=[VIP, "2001:db8::100"], interface="e0")
+    assert held(host, "e0") == [HOST + "/24", VIP + "/32", "2001:db8::100/128"]
+    options = {"netns": host, "addresses": [VIP, "2001:db8::100"], "interface": "e0", "state": "absent"}
+    works(run_module("vip_address", **options), True)
+    assert held(host, "e0") == [HOST + "/24"]
+    works(run_module("vip_address", **options), False)
+
+
+def test_the_commands_give_the_same_addresses_as_the_module(host: str) -> None:
+    options = {"netns": host, "addresses": [VIP, "192.0.2.7/24", "2001:db8::7/64"], "interface": "e0"}
+    commands = run_module("vip_address", check=True, **options)["commands"]
+    run_module("vip_address", **options)
+    made = held(host, "e0")
+    run_module("vip_address", **options, state="absent")
+    for command in commands:
+        sh("ip netns exec %s %s" % (host, command))
+    assert sorted(held(host, "e0")) == sorted(made)
+    works(run_module("vip_address", **options), False)
+
+
+def test_arp_settings_are_made_and_put_back(host: str) -> None:
+    options = {"netns": host, "addresses": [VIP], "interface": "e0", "arp_exclusive": True}
+    works(run_module("vip_address", **options), True)
+    show = "ip netns exec %s sysctl -n net.ipv4.conf.e0.arp_ignore net.ipv4.conf.e0.arp_announce" % host
+    assert sh(show).split() == ["1", "2"]
+    works(run_module("vip_address", **options), False)
+    works(run_module("vip_address", **options, state="absent"), True)
+    assert sh(show).split() == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"addresses": ["169.254.1.1"], "interface": "e0"}, "gateway"),
+        ({"addresses": [HOST], "interface": "e0"}, "e0's own address, as 10.130.17.30/24"),
+        ({"addresses": [HOST], "interface": "e1"}, "the interface e0 has this address already"),
+        ({"addresses": [VIP], "interface": "e7"}, "there is no interface of that name"),
+        ({"addresses": [VIP], "interface_of": "10.9.9.9"}, "no interface has this address"),
+        ({"addresses": [VIP], "interface": "e0", "kind": "dummy"}, "is no dummy, it is of kind veth"),
+        ({"addresses": [VIP], "interface": "e0", "netns": "no-such-namespace"}, "no network namespace of that name"),
+    ],
+)
+@pytest.mark.parametrize("check", [True, False], ids=["check", "real"])
+def test_bad_input_is_refused_in_words_and_touches_nothing(
+    host: str, options: dict[str, Any], words: str, check: bool
+) -> None:
+    result = run_module("vip_address", check=check, **{"netns": host, **options})
+    assert result["failed"]
+    assert words in result["msg"]
+    assert held(host, "e0") == [HOST + "/24"]
+
+
+def test_absent_on_an_interface_that_is_not_there_changes_nothing(host: str) -> None:
+    works(run_module("vip_address", netns=host, addresses=[VIP], interface="d0", kind="dummy", state="absent"), False)
+
+
+def test_a_refused_address_takes_the_others_back(host: str) -> None:
+    sh("ip netns exec %s sysctl -qw net.ipv6.conf.e0.disable_ipv6=1" % host)
+    result = run_module("vip_address", netns=host, addresses=[VIP, "2001:db8::7"], interface="e0")
+    assert result["failed"]
+    assert "IPv6 is off on the interface" in result["msg"]
+    assert result["undone"] == ["ip address add %s/32 dev e0" % VIP]
+    assert held(host, "e0") == [HOST + "/24"]
+
+
+def test_a_kernel_without_the_dummy_driver_is_named(host: str) -> None:
+    if sh("ip -n %s link add probe type dummy 2>&1" % host, check=False) == "":
+        pytest.skip("this kernel has the dummy driver")
+    for check in (True, False):
+        result = run_module("vip_address", check=check, netns=host, addresses=[VIP], interface="d0", kind="dummy")
+        assert result["failed"]
+        assert "no dummy driver" in result["msg"]
+
+
+@pytest.mark.ip_vs
+def test_a_dummy_is_made_left_down_and_goes_with_its_last_address(host: str) -> None:
+    options = {"netns": host, "interface": "dummy-ipvs0", "kind": "dummy"}
+    result = works(run_module("vip_address", addresses=["169.254.2.100", "2001:db8::100"], **options), True)
+    assert held(host, "dummy-ipvs0") == ["169.254.2.100/32", "2001:db8::100/128"]
+    link = json.loads(sh("ip -n %s -d -j link show dummy-ipvs0" % host))[0]
+    assert link["linkinfo"]["info_kind"] == "dummy"
+    assert "UP" not in link["flags"]
+    assert result["commands"][-3] == "ip link add dummy-ipvs0 type dummy"
+    works(run_module("vip_address", addresses=["169.254.2.100", "2001:db8::100"], **options), False)
+    works(run_module("vip_address", addresses=["169.254.2.100"], exact=True, **options), True)
+    assert held(host, "dummy-ipvs0") == ["169.254.2.100/32"]
+    works(run_module("vip_address", addresses=["169.254.2.100"], state="absent", **options), True)
+    assert sh("ip -n %s link show dummy-ipvs0" % host, check=False) == ""
+
+
+@pytest.mark.ip_vs
+def test_the_commands_make_the_same_dummy(host: str) -> None:
+    options = {"netns": host, "interface": "d7", "kind": "dummy", "addresses": ["192.0.2.1", "192.0.2.2/24"]}
+    for command in run_module("vip_address", check=True, **options)["commands"]:
+        sh("ip netns exec %s %s" % (host, command))
+    works(run_module("vip_address", **options), False)
+
+
+@pytest.mark.ip_vs
+def test_loading_the_driver_leaves_no_dummy_that_nobody_asked_for(host: str) -> None:
+    run_module("vip_address", netns=host, interface="d8", kind="dummy", addresses=["192.0.2.1"])
+    assert "dummy0" not in sh("ip -br link")
