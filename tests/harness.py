@@ -22,7 +22,7 @@ runpy.run_module("ansible_collections.lulab.lvs.plugins.modules." + sys.argv[0],
 """
 
 
-def run_module(name: str, check: bool = False, **parameters: Any) -> dict[str, Any]:
+def run_module(name: str, /, check: bool = False, **parameters: Any) -> dict[str, Any]:
     """What the module ``name`` returns; C(rc) is its exit status, C(failed) is always there."""
     arguments = {"ANSIBLE_MODULE_ARGS": {**parameters, "_ansible_check_mode": check, "_ansible_diff": True}}
     process = subprocess.run(

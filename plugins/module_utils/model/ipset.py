@@ -1,0 +1,405 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sets: what one is, and how its commands and its listing are written. Pure.
+
+States hold ``("set", name)`` -> ``Set`` and ``("entry", (name, key))`` -> ``Options``; see ipset_entries.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
+    PLACES,
+    PLAIN,
+    Options,
+    for_shell,
+    in_quotes,
+    option_words,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
+    Frame,
+    Wrong,
+    address,
+    address_text,
+    mark_number,
+    prefix_mask,
+    span,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import (
+    BUCKETSIZE_DEFAULT,
+    DIMENSIONS,
+    HASHSIZE_DEFAULT,
+    HASHSIZE_LEAST,
+    HOST_BITS,
+    INET,
+    MARKMASK_DEFAULT,
+    MAXELEM_DEFAULT,
+    NAME_LENGTH,
+    SIZE_DEFAULT,
+    TIMEOUT_MAX,
+    TYPES,
+    Type,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
+
+__all__ = ["DIMENSIONS", "TYPES", "Set", "Step", "commands", "listing", "steps"]
+
+SET = "set"
+ENTRY = "entry"
+KINDS = (SET, ENTRY)
+
+# A new set is filled under such a name, then swapped in. Nobody else's set is called so.
+TEMPORARY = "lulab-lvs-tmp-"
+
+# From here on commands are given as one here-document for `ipset restore`: that is what one would type for so
+# many, and 65,000 strings in a result cost Ansible more than the kernel needs for the entries.
+MANY_COMMANDS = 1000
+
+
+def temporary_name(name: str) -> str:
+    return "%s%08x" % (TEMPORARY, zlib.crc32(name.encode()))
+
+
+@dataclass(frozen=True)
+class Set:
+    """A set's type and create options, in the kernel's terms; 0, "" and None where the type has no such option.
+
+    ``hashsize`` is where the set starts: the kernel lets it grow, so it is never compared.
+    """
+
+    type: str
+    family: str = ""
+    range: str = ""
+    hashsize: int = field(default=0, compare=False)
+    maxelem: int = 0
+    netmask: int = 0
+    bitmask: str = ""
+    markmask: int = 0
+    size: int = 0
+    timeout: Optional[int] = None
+    counters: bool = False
+    comment: bool = False
+    skbinfo: bool = False
+    forceadd: bool = False
+    bucketsize: int = 0
+
+    @property
+    def row(self) -> Type:
+        return TYPES[self.type]
+
+    @property
+    def dimensions(self) -> int:
+        return DIMENSIONS[self.type]
+
+    def frame(self) -> Frame:
+        row = self.row
+        return Frame(
+            self.family,
+            self.netmask,
+            self.bitmask,
+            self.markmask or MARKMASK_DEFAULT,
+            zero_net=row.zero_net,
+            zero_ip=row.zero_ip,
+        )
+
+    def has(self, extension: str) -> bool:
+        """Whether entries may carry what rests on this create option."""
+        value = getattr(self, extension)
+        return value is not None and value is not False
+
+
+DEFAULTS: Dict[str, Any] = {
+    "hashsize": HASHSIZE_DEFAULT,
+    "maxelem": MAXELEM_DEFAULT,
+    "bucketsize": BUCKETSIZE_DEFAULT,
+    "size": SIZE_DEFAULT,
+    "markmask": MARKMASK_DEFAULT,
+}
+CREATE_OPTIONS = (
+    "range",
+    "hashsize",
+    "maxelem",
+    "netmask",
+    "bitmask",
+    "markmask",
+    "size",
+    "timeout",
+    "counters",
+    "comment",
+    "skbinfo",
+    "forceadd",
+    "bucketsize",
+)
+
+
+def power_of_two(least: int) -> int:
+    return 1 << max(least - 1, 0).bit_length()
+
+
+def _bounded(low: int, high: int) -> Callable[[int, Set], int]:
+    def check(value: int, _set: Set) -> int:
+        if low <= value <= high:
+            return value
+        raise Wrong("expected a number from %d to %d" % (low, high))
+
+    return check
+
+
+def _hashsize(value: int, _set: Set) -> int:
+    return power_of_two(max(_bounded(1, 1 << 31)(value, _set), HASHSIZE_LEAST))
+
+
+def _bucketsize(value: int, _set: Set) -> int:
+    even = _bounded(1, 14)(value, _set)
+    return min(max(even + even % 2, 2), BUCKETSIZE_DEFAULT)
+
+
+def _netmask(value: int, header: Set) -> int:
+    bits = HOST_BITS[header.family]
+    # The kernel keeps a mask of all bits as none.
+    return _bounded(1, bits)(value, header) % bits
+
+
+def _bitmask(value: str, header: Set) -> str:
+    number = address(value, header.family)
+    if not number:
+        raise Wrong("a mask of zeros would make all addresses one")
+    full = prefix_mask(HOST_BITS[header.family], header.family)
+    return "" if number == full else address_text(number, header.family)
+
+
+def _markmask(value: str, _set: Set) -> int:
+    number = mark_number(value)
+    if not number:
+        raise Wrong("a mask of zeros would make all marks one")
+    return number
+
+
+def _range(value: str, header: Set) -> str:
+    if header.type == "bitmap:port":
+        first, dash, last = value.rpartition(":")[2].partition("-")
+        if not (dash and first.isdigit() and last.isdigit() and int(first) <= int(last) <= 65535):
+            raise Wrong("expected a range of ports such as 0-1023")
+        return "%d-%d" % (int(first), int(last))
+    first_number, last_number = span(value, INET)
+    step = 1 << 32 - (header.netmask or 32)
+    if (last_number - first_number) // step >= 65536:
+        raise Wrong("a bitmap holds at most 65536 addresses; a hash type has no such bound")
+    return "%s-%s" % (address_text(first_number, INET), address_text(last_number, INET))
+
+
+# For each create option, what turns the user's value into the kernel's; raises Wrong.
+_CANONICAL: Dict[str, Callable[[Any, Set], Any]] = {
+    "range": _range,
+    "hashsize": _hashsize,
+    "maxelem": _bounded(1, 0xFFFFFFFF),
+    "netmask": _netmask,
+    "bitmask": _bitmask,
+    "markmask": _markmask,
+    "size": _bounded(1, 0xFFFFFFFF),
+    "timeout": _bounded(0, TIMEOUT_MAX),
+    "bucketsize": _bucketsize,
+}
+
+
+def header_from(type_name: str, family: str, stated: Dict[str, Any]) -> Tuple[Set, Dict[str, Any]]:
+    """A new set's header, and the stated create options in the kernel's terms. Raises ``BadInput``.
+
+    ``stated`` are the create options that the user gave; ``family`` may be empty: the type's first.
+    """
+    row = TYPES.get(type_name)
+    if row is None:
+        raise BadInput("type", type_name, "expected one of %s" % ", ".join(sorted(TYPES)))
+    if family and family not in row.families and row.families != ("",):
+        raise BadInput("family", family, "%s holds %s only" % (type_name, " and ".join(row.families)))
+    chosen = family if family in row.families else row.families[0]
+    defaults = {name: value for name, value in DEFAULTS.items() if name in row.options}
+    return with_options(Set(type_name, chosen, **defaults), stated)
+
+
+def with_options(header: Set, stated: Dict[str, Any]) -> Tuple[Set, Dict[str, Any]]:
+    """``header`` with the stated create options, and these in the kernel's terms. Raises ``BadInput``."""
+    known = header.row.options
+    canonical: Dict[str, Any] = {}
+    # netmask comes first: what a range may span depends on it.
+    for name in sorted(stated, key=lambda each: each != "netmask"):
+        value = stated[name]
+        if name not in known:
+            raise BadInput(name, value, "%s has no such option; it takes %s" % (header.type, ", ".join(sorted(known))))
+        try:
+            canonical[name] = _CANONICAL[name](value, header) if name in _CANONICAL else value
+        except Wrong as wrong:
+            raise BadInput(name, value, str(wrong)) from None
+        header = replace(header, **{name: canonical[name]})
+    if header.netmask and header.bitmask:
+        raise BadInput("bitmask", header.bitmask, "netmask and bitmask exclude each other")
+    return header, canonical
+
+
+def check_name(name: str) -> str:
+    if not 0 < len(name.encode()) <= NAME_LENGTH or any(each.isspace() or each in "\"'" for each in name):
+        raise BadInput("name", name, "a set's name has 1 to %d characters, no spaces and no quotes" % NAME_LENGTH)
+    if name.startswith((TEMPORARY, "-")):
+        raise BadInput("name", name, "names that begin with %s or a dash are not for sets of one's own" % TEMPORARY)
+    return name
+
+
+# --- what is done at once ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Step:
+    """The changes that concern one set, as the kernel and the tool carry them out.
+
+    ``header`` is the change of the set itself. When it removes the set, its entries go with it; when it turns one
+    set into another, the entries in ``removed`` are the old set's, those in ``added`` the new one's, and the new set
+    is built beside the old and swapped in.
+    """
+
+    name: str
+    header: Optional[Change] = None
+    removed: List[Change] = field(default_factory=list)
+    added: List[Change] = field(default_factory=list)
+
+    @property
+    def destroys(self) -> bool:
+        return self.header is not None and self.header.removes
+
+    @property
+    def creates(self) -> bool:
+        return self.header is not None and self.header.creates
+
+    @property
+    def rebuilds(self) -> bool:
+        return self.header is not None and not self.header.removes and not self.header.creates
+
+    @property
+    def changes(self) -> List[Change]:
+        """All changes of this step, in an order in which they make sense one by one."""
+        header = [self.header] if self.header else []
+        return self.removed + header + self.added
+
+
+def steps(changes: Sequence[Change]) -> List[Step]:
+    """``changes`` by set, in the order in which the sets are first named."""
+    found: Dict[str, Step] = {}
+    for change in changes:
+        if change.kind == ENTRY:
+            name = change.key[0]  # type: ignore[index]
+            step = found.get(name) or found.setdefault(name, Step(name))
+            (step.removed if change.after is None else step.added).append(change)
+        else:
+            name = str(change.key)
+            step = found.get(name) or found.setdefault(name, Step(name))
+            step.header = change
+    return list(found.values())
+
+
+def replaces(change: Change) -> bool:
+    """Whether an entry must go before it is added again: the kernel does not move or re-flag one in place."""
+    if change.before is None or change.after is None:
+        return False
+    before, after = dict(change.before), dict(change.after)
+    return any(name in after for name in PLACES) or before.get("wildcard") != after.get("wildcard")
+
+
+# --- in the tool's words ----------------------------------------------------------------------------------------
+
+
+def create_words(name: str, header: Set, all_options: bool = False) -> str:
+    """``create NAME TYPE family inet ...``; ``all_options`` writes also those that are at their defaults."""
+    words = ["create %s %s" % (name, header.type)]
+    if len(header.row.families) > 1:
+        words.append("family " + header.family)
+    for option in CREATE_OPTIONS:
+        value = getattr(header, option)
+        if value is True:
+            words.append(option)
+        elif option == "timeout":
+            if value is not None:
+                words.append("timeout %d" % value)
+        elif value and (all_options or value != DEFAULTS.get(option)):
+            words.append("%s %s" % (option, "0x%08x" % value if option == "markmask" else value))
+    return " ".join(words)
+
+
+def _entry_lines(name: str, step: Step, quote: Callable[[str], str]) -> Iterator[str]:
+    for change in step.removed:
+        yield "del %s %s" % (step.name, change.key[1])  # type: ignore[index]
+    head = "add %s " % name
+    for change in step.added:
+        key = change.key[1]  # type: ignore[index]
+        after: Options = change.after
+        line = head + key + option_words(after, quote) if after else head + key
+        if change.before is None:
+            yield line
+        elif replaces(change):
+            yield "del %s %s" % (name, key)
+            yield line
+        else:
+            yield "-exist " + line
+
+
+def _lines(step: Step, quote: Callable[[str], str]) -> Iterator[str]:
+    if step.header is None:
+        yield from _entry_lines(step.name, step, quote)
+    elif step.destroys:
+        yield "destroy " + step.name
+    elif step.creates:
+        yield create_words(step.name, step.header.after)
+        yield from _entry_lines(step.name, Step(step.name, added=step.added), quote)
+    else:
+        beside = temporary_name(step.name)
+        yield create_words(beside, step.header.after)
+        yield from _entry_lines(beside, Step(beside, added=step.added), quote)
+        yield "swap %s %s" % (beside, step.name)
+        yield "destroy " + beside
+
+
+def commands(changes: Sequence[Change]) -> List[str]:
+    """What one would type; many at once as a here-document for C(ipset restore)."""
+    parts = steps(changes)
+    if len(changes) < MANY_COMMANDS or all(step.destroys for step in parts):
+        return ["ipset " + line for step in parts for line in _lines(step, for_shell)]
+    lines = [line for step in parts for line in _lines(step, in_quotes)]
+    return ["ipset restore <<'END'\n%s\nEND" % "\n".join(lines)]
+
+
+def listing(state: State) -> str:
+    """The sets as C(ipset save -sorted) prints them, but for the hash's own parameters."""
+    members: Dict[str, List[str]] = {}
+    for (kind, identity), value in state.items():
+        if kind == ENTRY:
+            name, key = identity  # type: ignore[misc]
+            words = option_words(value, in_quotes) if value is not PLAIN else ""
+            members.setdefault(name, []).append("add %s %s%s\n" % (name, key, words))
+    blocks: List[str] = []
+    for (kind, identity), value in state.items():
+        if kind == SET:
+            lines = members.get(str(identity), [])
+            blocks.append(create_words(str(identity), value, all_options=True) + "\n")
+            blocks.extend(lines if value.type == "list:set" else sorted(lines))
+    return "".join(blocks)
+
+
+def report(name: str, state: State, params: Dict[str, Any]) -> Dict[str, Any]:
+    """The set as the module returns it."""
+    header: Optional[Set] = state.get((SET, name))
+    result: Dict[str, Any] = {"set": {}}
+    if header is not None:
+        result["set"] = {
+            "type": header.type,
+            "family": {"inet": "ipv4", "inet6": "ipv6"}.get(header.family, ""),
+            "maxelem": header.maxelem,
+            "entries": sum(1 for kind, _key in state if kind == ENTRY),
+        }
+    entries = params.get("entries") or ()
+    if len(entries) >= MANY_COMMANDS:
+        # Ansible would else copy, search and print all of them once more.
+        result["invocation"] = {"module_args": {**params, "entries": ["%d entries, not shown" % len(entries)]}}
+    return result

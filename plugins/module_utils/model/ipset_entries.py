@@ -1,0 +1,296 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entries: the text that C(ipset add) takes, to (key, options) and back.
+
+A key is the entry as C(ipset save) prints it, without its options: ``169.254.1.100,tcp:80``. The options are a
+tuple of pairs in the order in which C(ipset save) prints them, empty for a plain entry: at 65,000 entries
+anything heavier than a string and a shared empty tuple would cost more than the kernel's own work.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import socket
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
+    ADDRESS_FAMILY,
+    READERS,
+    Frame,
+    Wrong,
+    mark_number,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import (
+    COMMENT_LENGTH,
+    HOST_BITS,
+    INET,
+    INET6,
+    TIMEOUT_MAX,
+    Type,
+    known_entry_options,
+)
+
+Value = Union[int, str, bool]
+Options = Tuple[Tuple[str, Value], ...]
+
+PLAIN: Options = ()
+FLAGS = ("nomatch", "wildcard")
+# The order in which ipset prints them.
+ORDER = (
+    "timeout",
+    "nomatch",
+    "packets",
+    "bytes",
+    "comment",
+    "skbmark",
+    "skbprio",
+    "skbqueue",
+    "wildcard",
+    "before",
+    "after",
+)
+_RANK = {name: place for place, name in enumerate(ORDER)}
+
+# What traffic changes: given when an entry is added, never compared afterwards.
+COUNTED = frozenset({"packets", "bytes"})
+PLACES = ("before", "after")
+
+
+def ordered(options: Mapping[str, Value]) -> Options:
+    return tuple(sorted(options.items(), key=lambda pair: _RANK[pair[0]]))
+
+
+def option_words(options: Options, quote: Callable[[str], str]) -> str:
+    """`` timeout 60 comment "x"``, with a space in front; empty for none."""
+    words = []
+    for name, value in options:
+        if name in FLAGS:
+            words.append(" " + name)
+        elif name == "comment":
+            words.append(" comment " + quote(str(value)))
+        else:
+            words.append(" %s %s" % (name, value))
+    return "".join(words)
+
+
+def in_quotes(comment: str) -> str:
+    """As C(ipset save) and C(ipset restore) write a comment."""
+    return '"%s"' % comment
+
+
+def for_shell(comment: str) -> str:
+    """As a shell hands a comment to C(ipset) whole."""
+    return shlex.quote(comment) if re.search(r"[$`\\!]", comment) else in_quotes(comment)
+
+
+_TOKEN = re.compile(r'"([^"]*)"|(\S+)')
+_NUMBER_LIMITS = {
+    "timeout": TIMEOUT_MAX,
+    "packets": (1 << 64) - 1,
+    "bytes": (1 << 64) - 1,
+    "skbqueue": 0xFFFF,
+}
+
+
+def _number(name: str, text: str) -> int:
+    limit = _NUMBER_LIMITS[name]
+    if text.isascii() and text.isdigit() and int(text) <= limit:
+        return int(text)
+    raise Wrong("%s is a number from 0 to %d, not %r" % (name, limit, text))
+
+
+def skbmark_text(mark: int, mask: int) -> str:
+    return "0x%x" % mark if mask == 0xFFFFFFFF else "0x%x/0x%x" % (mark, mask)
+
+
+def _skbmark(text: str) -> str:
+    mark, slash, mask = text.partition("/")
+    return skbmark_text(mark_number(mark), mark_number(mask) if slash else 0xFFFFFFFF)
+
+
+def _skbprio(text: str) -> str:
+    match = re.match(r"([0-9A-Fa-f]{1,4}):([0-9A-Fa-f]{1,4})\Z", text)
+    if match is None:
+        raise Wrong("skbprio is MAJOR:MINOR in hexadecimal digits, such as 1:10, not %r" % text)
+    return "%x:%x" % (int(match.group(1), 16), int(match.group(2), 16))
+
+
+def _comment(text: str) -> str:
+    if len(text.encode()) > COMMENT_LENGTH:
+        raise Wrong("a comment has at most %d bytes, this one %d" % (COMMENT_LENGTH, len(text.encode())))
+    if '"' in text or "\n" in text or "\0" in text:
+        raise Wrong("a comment cannot hold quotation marks or line ends")
+    return text
+
+
+def _option(name: str, text: str) -> Value:
+    if name in _NUMBER_LIMITS:
+        return _number(name, text)
+    return {"comment": _comment, "skbmark": _skbmark, "skbprio": _skbprio}.get(name, str)(text)
+
+
+def _options(words: Sequence[str], row: Type) -> Options:
+    known = known_entry_options(row)
+    found: Dict[str, Value] = {}
+    rest = iter(words)
+    for name in rest:
+        if name not in known:
+            raise Wrong("%r is no option of an entry of %s; those are %s" % (name, row.name, ", ".join(sorted(known))))
+        if name in found:
+            raise Wrong("%s is given twice" % name)
+        if name in FLAGS:
+            found[name] = True
+            continue
+        text = next(rest, None)
+        if text is None:
+            raise Wrong("%s needs a value" % name)
+        found[name] = _option(name, text)
+    if "before" in found and "after" in found:
+        raise Wrong("before and after exclude each other")
+    if found.get("comment") == "":
+        del found["comment"]  # the kernel keeps none
+    return ordered(found)
+
+
+def _tokens(text: str) -> List[str]:
+    found = [match.group(1) if match.group(1) is not None else match.group(2) for match in _TOKEN.finditer(text)]
+    if not found or text.count('"') % 2:
+        raise Wrong("expected an entry as 'ipset add' takes it")
+    return found
+
+
+def read_one(text: str, row: Type, frame: Frame) -> Tuple[List[str], Options]:
+    """The keys that ``text`` stands for (a range stands for several), and their options. Raises ``Wrong``."""
+    words = _tokens(text)
+    pieces = words[0].split(",")
+    least = len([part for part in row.parts if not part.startswith("optional")])
+    if not least <= len(pieces) <= len(row.parts):
+        shape = ",".join(part.split()[-1] for part in row.parts)
+        raise Wrong("an entry of %s is %s, not %r" % (row.name, shape, words[0]))
+    choices = [READERS[part](piece, frame) for part, piece in zip(row.parts, pieces)]
+    options = _options(words[1:], row)
+    if len(choices) == 1:
+        return choices[0], options
+    return [",".join(each) for each in itertools.product(*choices)], options
+
+
+# An address that stands for all others when the rest of an entry is read once for many: no zero address, and
+# within every network but that of prefix length 0.
+_STAND_IN = {INET: "128.0.0.0", INET6: "8000::"}
+_CACHE_SIZE = 100000
+
+# For the text behind an entry's first address: the same in canonical form, the options, and the bits that a
+# network's address must not have.
+_Tail = Tuple[str, Options, int]
+
+
+class Reader:
+    """Reads many entries of one set. Most share what stands behind their first address, so that is read once."""
+
+    def __init__(self, row: Type, frame: Frame) -> None:
+        self.row = row
+        self.frame = frame
+        self._tails: Dict[str, Optional[_Tail]] = {}
+        simple = row.parts[0] in ("ip", "net") and not frame.netmask and not frame.bitmask
+        self._stand_in = _STAND_IN[frame.family] if simple else ""
+
+    def read(self, texts: Sequence[str], parameter: str = "entries") -> Dict[str, Options]:
+        """Key to options of all ``texts``, in their order. Raises ``BadInput`` naming the one at fault."""
+        result: Dict[str, Options] = {}
+        family = ADDRESS_FAMILY.get(self.frame.family, socket.AF_INET)
+        number_of, text_of = socket.inet_pton, socket.inet_ntop
+        tails = self._tails
+        simple = bool(self._stand_in)
+        for place, text in enumerate(texts):
+            if simple:
+                first = text.partition("/")[0].partition(",")[0]
+                rest = text[len(first) :]
+                tail = tails[rest] if rest in tails else self._learn(rest)
+                if tail is not None:
+                    try:
+                        packed = number_of(family, first)
+                    except (OSError, ValueError):
+                        packed = b""
+                    canonical, options, forbidden = tail
+                    if any(packed) and not (forbidden and int.from_bytes(packed, "big") & forbidden):
+                        key = text_of(family, packed) + canonical
+                        if result.setdefault(key, options) is not options:
+                            self._same(key, result[key], options, texts, place, parameter)
+                        continue
+            self._read_slowly(result, texts, place, parameter)
+        return result
+
+    def _learn(self, rest: str) -> Optional[_Tail]:
+        """What ``rest`` means behind any first address; None when that cannot be said of all alike."""
+        stand_in = self._stand_in
+        tail: Optional[_Tail] = None
+        try:
+            keys, options = read_one(stand_in + rest, self.row, self.frame)
+        except Wrong:
+            keys, options = [], PLAIN
+        if len(keys) == 1 and keys[0].startswith(stand_in):
+            bits = HOST_BITS[self.frame.family]
+            canonical = keys[0][len(stand_in) :]
+            length = canonical.partition(",")[0][1:] if canonical.startswith("/") else ""
+            tail = (canonical, options or PLAIN, (1 << bits - int(length)) - 1 if length else 0)
+        if len(self._tails) >= _CACHE_SIZE:
+            self._tails.clear()
+        self._tails[rest] = tail
+        return tail
+
+    def _read_slowly(self, result: Dict[str, Options], texts: Sequence[str], place: int, parameter: str) -> None:
+        try:
+            keys, options = read_one(texts[place], self.row, self.frame)
+        except Wrong as wrong:
+            raise BadInput("%s[%d]" % (parameter, place), texts[place], str(wrong)) from None
+        for key in keys:
+            if result.setdefault(key, options) != options:
+                self._same(key, result[key], options, texts, place, parameter)
+
+    def _same(
+        self, key: str, before: Options, options: Options, texts: Sequence[str], place: int, parameter: str
+    ) -> None:
+        """Two texts may name one entry, unless they say different things about it."""
+        if before == options:
+            return
+        earlier = next(other for other in range(place) if key in read_one(texts[other], self.row, self.frame)[0])
+        raise BadInput(
+            "%s[%d]" % (parameter, place),
+            texts[place],
+            "%s[%d] is the same entry (%s) with other options" % (parameter, earlier, key),
+        )
+
+
+def settled(have: Options, stated: Options) -> bool:
+    """Whether an entry that the kernel has with ``have`` is what was declared with ``stated``.
+
+    What was not stated is left as it is, except the flags, whose absence says something. A timeout runs: an entry
+    with time left, at most the stated one, is settled; 0 stands for ever. Counters count.
+    """
+    if have == stated:
+        return True
+    present, wanted = dict(have), dict(stated)
+    for name in FLAGS:
+        if present.get(name, False) != wanted.pop(name, False):
+            return False
+    for name, value in wanted.items():
+        if name in COUNTED or name in PLACES:
+            continue
+        there = present.get(name)
+        if name == "timeout":
+            if not isinstance(there, int) or not isinstance(value, int) or bool(there) != bool(value) or there > value:
+                return False
+        elif there != value:
+            return False
+    return True
+
+
+def merged(have: Options, stated: Options) -> Options:
+    """The options after adding ``stated`` to an entry that has ``have``: what is not stated stays."""
+    kept = {name: value for name, value in have if name not in FLAGS and name not in PLACES}
+    kept.update(stated)
+    return ordered(kept)

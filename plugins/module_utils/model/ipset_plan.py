@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the options of ipset_entry ask for, and the way there from what the kernel has. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
+    CREATE_OPTIONS,
+    DEFAULTS,
+    ENTRY,
+    KINDS,
+    SET,
+    TEMPORARY,
+    Set,
+    check_name,
+    header_from,
+    power_of_two,
+    with_options,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
+    PLACES,
+    Options,
+    Reader,
+    merged,
+    ordered,
+    settled,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import NEEDS
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Identity, State, plan
+
+Entries = Dict[str, Options]
+
+# From this many entries on a new hash is made large enough at once, which saves the kernel growing it over and over.
+PRESIZED = 4096
+# Exact: from this many changes on, if they are more than the entries wanted, a new set is filled and swapped in.
+SWAP_FROM = 1000
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The options of one call. ``entries`` None: nothing is said about entries."""
+
+    name: str
+    type: Optional[str] = None
+    family: str = ""
+    entries: Optional[Sequence[str]] = None
+    present: bool = True
+    exact: bool = False
+    stated: Dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise ``BadInput`` for what can be seen to be wrong before the kernel is asked."""
+        check_name(self.name)
+        if self.type is not None:
+            header_from(self.type, self.family, self.stated)
+        if self.exact and self.entries is None and self.present:
+            raise BadInput("exact", True, "it needs entries: the set is to hold just those (an empty list empties it)")
+
+
+def planned(wish: Wish, have: State) -> List[Change]:
+    """The changes towards ``wish``; ``have`` holds the named set, its entries, and left-over temporary sets."""
+    want = wanted(wish, have)
+    if want == have:
+        return []
+    if _rebuilds(wish, have, want):
+        # All entries of the old set go and all of the new come: plan's order then tells the whole story.
+        identity = (SET, wish.name)
+        others = plan(
+            {key: value for key, value in have.items() if not _of(wish.name, key)},
+            {key: value for key, value in want.items() if not _of(wish.name, key)},
+            KINDS,
+        )
+        gone = [Change(ENTRY, key, value, None) for (kind, key), value in have.items() if kind == ENTRY]
+        come = [Change(ENTRY, key, None, value) for (kind, key), value in want.items() if kind == ENTRY]
+        return others + gone + [Change(SET, wish.name, have[identity], want[identity])] + come
+    return _placed(plan(have, want, KINDS), have)
+
+
+def _of(name: str, identity: Identity) -> bool:
+    kind, key = identity
+    return kind == ENTRY or key == name
+
+
+def _rebuilds(wish: Wish, have: State, want: State) -> bool:
+    identity = (SET, wish.name)
+    before, after = have.get(identity), want.get(identity)
+    if before is None or after is None:
+        return False
+    if before != after:
+        return True
+    if not wish.exact or len(have) + len(want) < SWAP_FROM:
+        return False
+    gone = sum(1 for each in have if each not in want)
+    come = sum(1 for each, value in want.items() if have.get(each) != value)
+    return gone + come >= SWAP_FROM and gone + come > len(want)
+
+
+def wanted(wish: Wish, have: State) -> Dict[Identity, Any]:
+    """The state that ``wish`` asks for. Raises ``BadInput`` for what does not fit the set as it is."""
+    current: Optional[Set] = have.get((SET, wish.name))
+    members: Entries = {key[1]: value for (kind, key), value in have.items() if kind == ENTRY}  # type: ignore[index]
+    want: Dict[Identity, Any] = {
+        identity: value
+        for identity, value in have.items()
+        if identity[0] == SET and identity[1] != wish.name and not str(identity[1]).startswith(TEMPORARY)
+    }
+    if not wish.present:
+        if current is None:
+            _check_absent_set(wish)
+            return want
+        if wish.entries is None:
+            return want
+        # Of an entry to be removed only the key counts.
+        named = Reader(current.row, current.frame()).read(wish.entries)
+        kept = {key: value for key, value in members.items() if key not in named}
+        return _state(want, wish.name, current, kept)
+    header, canonical = _header(wish, current)
+    declared = Reader(header.row, header.frame()).read(wish.entries or ())
+    _check_extensions(wish, header, declared)
+    kept = _kept(wish, members, declared, header)
+    header = _roomy(wish, header, canonical, current, kept)
+    return _state(want, wish.name, header, kept)
+
+
+def _state(others: Dict[Identity, Any], name: str, header: Set, members: Entries) -> Dict[Identity, Any]:
+    others[(SET, name)] = header
+    for key, value in members.items():
+        others[(ENTRY, (name, key))] = value
+    return others
+
+
+def _check_absent_set(wish: Wish) -> None:
+    if wish.type is not None and wish.entries:
+        header, _canonical = header_from(wish.type, wish.family, wish.stated)
+        Reader(header.row, header.frame()).read(wish.entries)
+
+
+def _header(wish: Wish, current: Optional[Set]) -> Tuple[Set, Dict[str, Any]]:
+    """The header that the set is to have, and the stated options in the kernel's terms."""
+    if current is None:
+        if wish.type is None:
+            raise BadInput("type", None, "the set %s does not exist, and to create it its type is needed" % wish.name)
+        header, canonical = header_from(wish.type, wish.family, wish.stated)
+        if "range" in header.row.options and not header.range:
+            raise BadInput("range", None, "%s cannot be created without one" % header.type)
+        return header, canonical
+    if wish.type is not None and wish.type != current.type:
+        raise BadInput(
+            "type",
+            wish.type,
+            "the set %s exists and is of type %s; remove it first (state=absent) or take another name"
+            % (wish.name, current.type),
+        )
+    if wish.family and current.family and wish.family != current.family:
+        raise BadInput("family", wish.family, "the set %s exists and is of family %s" % (wish.name, current.family))
+    _header_then, canonical = with_options(current, wish.stated)
+    canonical.pop("hashsize", None)
+    header = replace(current, **canonical)
+    if header != current and not wish.exact:
+        option = next(name for name in CREATE_OPTIONS if getattr(header, name) != getattr(current, name))
+        raise BadInput(
+            option,
+            wish.stated[option],
+            "the set %s exists with %s; exact=true with the set's whole entries builds it anew and swaps it in"
+            % (wish.name, _shown(option, getattr(current, option))),
+        )
+    return header, canonical
+
+
+def _shown(option: str, value: Any) -> str:
+    if value is None or value is False or value == "":
+        return "no %s" % option
+    return option if value is True else "%s %s" % (option, value)
+
+
+def _check_extensions(wish: Wish, header: Set, declared: Entries) -> None:
+    """Each option of an entry rests on a create option of the set."""
+    for options in set(declared.values()):
+        for name, value in options:
+            if name in NEEDS and not header.has(NEEDS[name]):
+                raise BadInput(
+                    "entries",
+                    "%s %s" % (name, value),
+                    "the set %s is one without %s; it needs %s when it is created" % (wish.name, name, NEEDS[name]),
+                )
+
+
+def _kept(wish: Wish, members: Entries, declared: Entries, header: Set) -> Entries:
+    """The entries that the set is to hold, each with all its options as they will be."""
+    result: Entries = {} if wish.exact else dict(members)
+    order = list(members) if header.type == "list:set" else []
+    for key, stated in declared.items():
+        there = members.get(key)
+        if there is None:
+            result[key] = stated
+        elif there is stated or _in_place(key, stated, order) and settled(there, stated):
+            result[key] = there
+        else:
+            result[key] = merged(there, stated)
+    return result
+
+
+def _in_place(key: str, stated: Options, order: List[str]) -> bool:
+    """Whether an entry of a list stands where ``before`` or ``after`` wants it."""
+    for name, other in stated:
+        if name in PLACES:
+            step = 1 if name == "before" else -1
+            place = order.index(key) + step
+            return 0 <= place < len(order) and order[place] == other
+    return True
+
+
+def _placed(changes: List[Change], have: State) -> List[Change]:
+    """``changes``, in which what goes or moves within a list says where it was, so that it can be put back there."""
+    lists = {key for (kind, key), value in have.items() if kind == SET and value.type == "list:set"}
+    order = [key for (kind, key) in have if kind == ENTRY and key[0] in lists]  # type: ignore[index]
+    followers = {key: after[1] for key, after in zip(order, order[1:])}  # type: ignore[index]
+
+    def placed(change: Change) -> Change:
+        if change.kind != ENTRY or change.key not in followers or not (change.removes or _moves(change.after)):
+            return change
+        return replace(change, before=ordered({**dict(change.before), "before": followers[change.key]}))
+
+    return [placed(change) for change in changes] if order else changes
+
+
+def _moves(options: Options) -> bool:
+    return any(name in PLACES for name, _other in options)
+
+
+def _roomy(wish: Wish, header: Set, canonical: Dict[str, Any], current: Optional[Set], members: Entries) -> Set:
+    """``header`` with room for ``members``: maxelem follows need unless it was stated."""
+    if not header.row.hashed:
+        return header
+    need = len(members)
+    if need > header.maxelem and not header.forceadd:
+        if "maxelem" in canonical:
+            raise BadInput(
+                "maxelem",
+                wish.stated["maxelem"],
+                "the set %s is to hold %d entries: %d do not fit" % (wish.name, need, need - header.maxelem),
+            )
+        header = replace(header, maxelem=max(power_of_two(need), DEFAULTS["maxelem"]))
+    if need > PRESIZED and "hashsize" not in wish.stated and (current is None or header.hashsize < need // 2):
+        header = replace(header, hashsize=power_of_two(need // 2))
+    return header

@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ipset_entry against the kernel, read back with the field's own tool."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import Any, Iterator, List
+
+import pytest
+
+from harness import run_module, sh
+
+NAME = "LU-SERVICE-IP"
+
+
+def entry(netns: str, **parameters: Any) -> dict[str, Any]:
+    return run_module("ipset_entry", netns=netns, **{"name": NAME, **parameters})
+
+
+def good(netns: str, **parameters: Any) -> dict[str, Any]:
+    result = entry(netns, **parameters)
+    assert not result["failed"], result["msg"]
+    return result
+
+
+def refused(netns: str, **parameters: Any) -> str:
+    before = saved(netns)
+    result = entry(netns, **parameters)
+    assert result["failed"], result
+    assert saved(netns) == before
+    return result["msg"]
+
+
+def saved(netns: str) -> List[str]:
+    """What C(ipset save -sorted) prints, without what is random (initval) and what runs (timeouts)."""
+    text = sh("ip netns exec %s ipset save -sorted" % netns)
+    return [re.sub(r" initval \S+| hashsize \S+", "", line) for line in text.splitlines()]
+
+
+def typed(netns: str, commands: List[str]) -> None:
+    """The module's commands, run by the tool."""
+    script = "set -e\n" + "\n".join(commands)
+    subprocess.run(["ip", "netns", "exec", netns, "sh", "-c", script], check=True, timeout=60)
+
+
+@pytest.fixture
+def twin(netns: str) -> Iterator[str]:
+    """A second namespace, for the tool to do in what the module did in the first."""
+    name = netns + "-tool"
+    sh("ip netns add %s" % name)
+    yield name
+    sh("ip netns delete %s" % name)
+
+
+def test_the_articles_set(netns: str) -> None:
+    options = {"type": "hash:ip,port", "entries": ["169.254.1.100,tcp:80"]}
+    expected = ["ipset create LU-SERVICE-IP hash:ip,port family inet", "ipset add LU-SERVICE-IP 169.254.1.100,tcp:80"]
+    checked = good(netns, check=True, **options)
+    assert (checked["changed"], checked["commands"]) == (True, expected)
+    assert saved(netns) == []
+    real = good(netns, **options)
+    assert {**real, "invocation": 0} == {**checked, "invocation": 0}
+    listing = sh("ip netns exec %s ipset list" % netns).splitlines()
+    assert listing[:2] == ["Name: LU-SERVICE-IP", "Type: hash:ip,port"]
+    assert listing[-2:] == ["Members:", "169.254.1.100,tcp:80"]
+    again = good(netns, **options)
+    assert (again["changed"], again["commands"]) == (False, [])
+
+
+def test_entries_are_added_to_those_there_and_removed_one_by_one(netns: str) -> None:
+    good(netns, type="hash:ip", entries=["10.0.0.1", "10.0.0.2"])
+    assert good(netns, entries=["10.0.0.2", "10.0.0.3"])["commands"] == ["ipset add LU-SERVICE-IP 10.0.0.3"]
+    assert good(netns, entries=["10.0.0.1", "10.9.9.9"], state="absent")["commands"] == [
+        "ipset del LU-SERVICE-IP 10.0.0.1"
+    ]
+    assert saved(netns)[1:] == ["add LU-SERVICE-IP 10.0.0.2", "add LU-SERVICE-IP 10.0.0.3"]
+    assert good(netns, state="absent")["commands"] == ["ipset destroy LU-SERVICE-IP"]
+    assert saved(netns) == []
+    assert not good(netns, state="absent")["changed"]
+    assert not good(netns, state="absent", entries=["10.0.0.1"])["changed"]
+
+
+# One row a case: create options, entries, and entries that say the same in other words.
+CASES = {
+    "hash:ip": ({}, ["10.0.0.1", "10.0.1.0/30"], ["10.0.1.0-10.0.1.3"]),
+    "hash:ip6": ({"family": "ipv6"}, ["2001:db8::1", "2001:DB8:0::2"], ["2001:db8:0:0::2"]),
+    "hash:ip netmask": ({"netmask": 24}, ["10.0.0.1", "10.0.2.0/23"], ["10.0.3.77"]),
+    "hash:ip bitmask": ({"bitmask": "255.255.0.255"}, ["10.0.9.1", "10.0.8.2"], ["10.0.77.1"]),
+    "hash:ip sizes": ({"hashsize": 100, "maxelem": 9, "bucketsize": 3, "forceadd": True}, ["10.0.0.1"], []),
+    "hash:ip options": (
+        {"timeout": 0, "counters": True, "comment": True, "skbinfo": True},
+        [
+            '10.0.0.1 packets 3 bytes 4 comment "a $HOME b"',
+            "10.0.0.2 skbmark 0x1/0xff skbprio 1:a skbqueue 3 comment plain",
+            "10.0.0.3 skbmark 17",
+        ],
+        ["10.0.0.3 skbmark 0x11/0xffffffff"],
+    ),
+    "hash:net": ({}, ["10.0.0.0/8", "10.1.2.3", "10.2.0.0/16 nomatch", "10.9.0.0-10.9.2.255"], ["10.7.7.7/8"]),
+    "hash:net6": ({"family": "ipv6"}, ["2001:db8::/32", "fe80::1"], ["2001:db8:1::/32"]),
+    "hash:ip,port": (
+        {},
+        ["10.0.0.1,80", "10.0.0.2/31,udp:53-54", "10.0.0.1,gre:0", "10.0.0.1,icmp:ping", "10.0.0.1,icmp:77/1"],
+        ["10.0.0.1,tcp:80", "10.0.0.1,icmp:8/0", "10.0.0.1,47:0"],
+    ),
+    "hash:ip,port 6": ({"family": "ipv6"}, ["fe80::1,icmpv6:ping", "fe80::1,sctp:7"], ["fe80::1,ipv6-icmp:128/0"]),
+    "hash:ip,port netmask": ({"netmask": 24}, ["10.0.0.1,tcp:80"], ["10.0.0.9,tcp:80"]),
+    "hash:ip,port,ip": ({}, ["10.0.0.1,80,10.0.0.2"], ["10.0.0.1,tcp:80,10.0.0.2/32"]),
+    "hash:ip,port,net": (
+        {},
+        ["10.0.0.1,80,10.0.0.0/24", "10.0.0.1,udp:9,10.3.0.0/16 nomatch"],
+        ["10.0.0.1,80,10.0.0.9/24"],
+    ),
+    "hash:net,port": ({}, ["10.0.0.0/24,25", "10.0.0.1,sctp:1-2"], ["10.0.0.9/24,tcp:25"]),
+    "hash:net,iface": ({}, ["10.0.0.0/8,eth0", "10.0.0.0/8,physdev:br0", "0.0.0.0/0,et wildcard"], ["10.1.1.1/8,eth0"]),
+    "bitmap:ip": ({"range": "10.0.0.0/16"}, ["10.0.0.7", "10.0.1.0/30"], ["10.0.1.1-10.0.1.2"]),
+    "bitmap:ip netmask": ({"range": "10.0.0.0/8", "netmask": 24}, ["10.0.7.7"], ["10.0.7.0/24"]),
+    "bitmap:ip,mac": (
+        {"range": "10.0.0.0/24"},
+        ["10.0.0.1,2:0:a:82:11:1e", "10.0.0.2"],
+        ["10.0.0.1,02:00:0A:82:11:1E"],
+    ),
+    "bitmap:port": ({"range": "0-1023"}, ["80", "udp:53-55"], ["tcp:80", "54"]),
+}
+
+
+def type_of(case: str) -> str:
+    return case.split()[0].rstrip("6")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_module_and_tool_agree_on(case: str, netns: str, twin: str) -> None:
+    create, entries, others = CASES[case]
+    options = {"type": type_of(case), **create}
+    made = good(netns, entries=entries, **options)
+    typed(twin, made["commands"])
+    assert saved(netns) == saved(twin)
+    assert len(saved(netns)) > len(entries) - 1
+    for where in (netns, twin):
+        assert good(where, entries=entries + others, **options)["commands"] == []
+        assert good(where, entries=entries, exact=True, **options)["commands"] == []
+    gone = good(netns, entries=entries[:1], exact=True, **options)
+    typed(twin, gone["commands"])
+    assert saved(netns) == saved(twin)
+    left = good(netns, entries=entries[:1], state="absent")
+    typed(twin, left["commands"])
+    assert saved(netns) == saved(twin) and len(saved(netns)) == 1
+
+
+def test_the_tools_own_listing_is_never_a_change(netns: str) -> None:
+    for case, (create, entries, _others) in CASES.items():
+        good(netns, type=type_of(case), entries=entries, **create)
+        lines = sh("ip netns exec %s ipset save" % netns).splitlines()
+        printed = [line.split(" ", 2)[2] for line in lines if line.startswith("add ")]
+        assert good(netns, entries=printed, exact=True)["commands"] == [], case
+        good(netns, state="absent")
+
+
+def test_another_type_is_an_error(netns: str) -> None:
+    good(netns, type="hash:ip", entries=["10.0.0.1"])
+    assert "is of type hash:ip" in refused(netns, type="hash:net", entries=["10.0.0.0/8"])
+    assert "is of family inet" in refused(netns, family="ipv6", entries=["::1"])
+    assert "exact=true" in refused(netns, timeout=60, entries=["10.0.0.1"])
+
+
+def test_other_create_options_are_swapped_in_when_exact(netns: str, twin: str) -> None:
+    for where in (netns, twin):
+        typed(where, ["ipset create %s hash:ip" % NAME, "ipset add %s 10.0.0.1" % NAME])
+        typed(where, ["iptables -A INPUT -m set --match-set %s src -j ACCEPT" % NAME])
+    result = good(netns, type="hash:ip", comment=True, exact=True, entries=['10.0.0.1 comment "x"', "10.0.0.2"])
+    typed(twin, result["commands"])
+    assert saved(netns) == saved(twin)
+    assert [line.split()[1] for line in saved(netns)] == [NAME] * 3
+    assert NAME in sh("ip netns exec %s iptables -S INPUT" % netns)
+
+
+def test_maxelem_follows_need(netns: str) -> None:
+    typed(netns, ["ipset create %s hash:ip maxelem 4" % NAME])
+    good(netns, entries=["10.0.0.1-10.0.0.9"])
+    assert len(saved(netns)) == 10
+    assert "2 do not fit" in refused(netns, maxelem=8, exact=True, entries=["10.0.0.1-10.0.0.10"])
+
+
+def test_a_left_over_of_a_killed_run_is_removed_by_the_next(netns: str) -> None:
+    good(netns, type="hash:ip", entries=["10.0.0.1"])
+    typed(netns, ["ipset create lulab-lvs-tmp-0badcafe hash:ip", "ipset add lulab-lvs-tmp-0badcafe 10.0.0.9"])
+    assert good(netns, entries=["10.0.0.1"])["commands"] == ["ipset destroy lulab-lvs-tmp-0badcafe"]
+    assert [line.split()[1] for line in saved(netns)] == [NAME, NAME]
+
+
+def test_a_set_in_use_is_refused_in_words(netns: str) -> None:
+    good(netns, type="hash:ip", entries=["10.0.0.1"])
+    typed(netns, ["iptables -A INPUT -m set --match-set %s src -j ACCEPT" % NAME])
+    assert "refers to it" in refused(netns, state="absent")
+
+
+def test_a_type_that_the_kernel_lacks_is_named_with_those_it_has(netns: str) -> None:
+    if "not supported" not in sh("ip netns exec %s ipset create lacking hash:mac 2>&1" % netns, check=False):
+        pytest.skip("this kernel has hash:mac")
+    message = refused(netns, type="hash:mac", entries=["02:00:00:00:00:01"])
+    assert "no set type hash:mac" in message and "hash:ip,port," in message
+
+
+BAD = [
+    ({"entries": ["10.0.0.1"]}, "its type is needed"),
+    ({"type": "hash:ip", "entries": ["10.0.0.1", "10.0.0"]}, "entries[1]: '10.0.0'"),
+    ({"type": "hash:ip", "entries": ["0.0.0.0"]}, "address of zeros"),
+    ({"type": "hash:ip", "entries": ["::1"]}, "inet6 address"),
+    ({"type": "hash:ip", "entries": ["10.0.0.0/7"]}, "set of networks"),
+    ({"type": "hash:net", "entries": ["0.0.0.0/0"]}, "prefix length 0"),
+    ({"type": "hash:ip,port", "entries": ["10.0.0.1"]}, "ip,port"),
+    ({"type": "hash:ip,port", "entries": ["10.0.0.1,tcp:70000"]}, "65535"),
+    ({"type": "hash:ip,port", "entries": ["10.0.0.1,gre:7"]}, "write gre:0"),
+    ({"type": "hash:ip", "entries": ["10.0.0.1 timeout 5"]}, "without timeout"),
+    ({"type": "hash:ip", "entries": ["10.0.0.1 colour red"]}, "no option"),
+    ({"type": "hash:ip", "range": "1-2"}, "no such option"),
+    ({"type": "bitmap:port"}, "cannot be created without"),
+    ({"type": "bitmap:ip", "range": "10.0.0.0/8"}, "65536"),
+    ({"type": "hash:ip", "netmask": 33}, "1 to 32"),
+    ({"type": "hash:ip", "exact": True}, "exact"),
+    ({"type": "hash:ip", "name": "x" * 32}, "31"),
+    ({"type": "hash:ip", "comment": True, "entries": ["10.0.0.1 comment a", "10.0.0.1 comment b"]}, "entries[0]"),
+]
+
+
+@pytest.mark.parametrize("options, words", BAD)
+def test_bad_input_is_one_clear_error(netns: str, options: dict[str, Any], words: str) -> None:
+    assert words in refused(netns, **options)
