@@ -129,7 +129,8 @@ def _endpoint_state(endpoint: Endpoint, here: View, inside: View, pair: Optional
     state[("link", (HERE, endpoint.name))] = _settings(here.links[endpoint.name])
     state.update(_sysctl_state(endpoint))
     state.update(_routes_by(here, HERE, endpoint.name, hosts_only=True))
-    state.update(_addresses_on(here, HERE, endpoint.name, only=endpoint.gateway6))
+    if endpoint.has_ipv6:  # else it is the kernel's own, which Calico's MAC address brings about
+        state.update(_addresses_on(here, HERE, endpoint.name, only=endpoint.gateway6))
     if pair == Veth(endpoint.interface, endpoint.namespace):
         state[("link", (endpoint.namespace, endpoint.interface))] = _settings(inside.links[endpoint.interface])
         state.update(_addresses_on(inside, endpoint.namespace, endpoint.interface))

@@ -268,9 +268,10 @@ def wired(endpoint: Endpoint, uplink_mtu: Optional[int], have: State) -> Dict[Id
         want[("route", (inside, "::/0"))] = Route(endpoint.gateway6, interface)
     for address, _prefix in endpoint.addresses:
         want[("route", (HERE, host_route(address)))] = Route(None, name)
-    if _loses_ipv4_address(endpoint, have):
+    promotion: Identity = ("sysctl", (inside, "net/ipv4/conf/%s/promote_secondaries" % interface))
+    if promotion in have or _loses_ipv4_address(endpoint, have):
         # Else the others of the same network would go with an address that is taken off.
-        want[("sysctl", (inside, "net/ipv4/conf/%s/promote_secondaries" % interface))] = "1"
+        want[promotion] = "1"
     return {identity: _as_it_is(have, identity, value) for identity, value in want.items()}
 
 
