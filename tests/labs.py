@@ -34,7 +34,7 @@ section units; ls /run/systemd/system | grep -v -E '^(session|user|systemd-)' ; 
 section sysctls
 for name in net.ipv4.ip_forward net.ipv6.conf.all.forwarding; do sysctl $name; done
 sysctl net.ipv4.vs 2>/dev/null | grep -E 'conntrack =|expire_nodest|sync_threshold' || echo 'net.ipv4.vs.conntrack = 0'
-section own; ls /run/lulab-lvs 2>/dev/null | grep -v '^lock$'
+section own; ls /run/lulab-lvs 2>/dev/null | grep -v '^lock$'; true
 """
 
 
@@ -113,7 +113,7 @@ def _recap(output: str) -> dict[str, dict[str, int]]:
     recap = {}
     for line in output.partition("PLAY RECAP")[2].splitlines():
         name, _colon, counts = line.partition(" : ")
-        if counts:
+        if "changed=" in counts:
             recap[name.strip()] = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", counts)}
     return recap
 

@@ -45,12 +45,23 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
+def _catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler for this signal."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    masks = [line.split()[1] for line in text.splitlines() if line.startswith("SigCgt:")]
+    return bool(masks) and bool(int(masks[0], 16) >> (number - 1) & 1)
+
+
 class Guest:
     """One kernel that was started, and how far it is."""
 
     def __init__(self, spec: dict[str, Any], root: Path, console: Path) -> None:
         self.spec = spec
         self.state = BOOTING
+        self.handles_sigio = False
         with console.open("wb") as log:
             self.process = subprocess.Popen(
                 ["chroot", str(root), "/usr/bin/linux.uml", *spec["arguments"]],
@@ -72,6 +83,16 @@ class Guest:
                         self.state = ANSWERS
             except OSError:
                 time.sleep(POLL)
+
+    def nudge(self) -> None:
+        """Let the kernel look for finished input and output.
+
+        On a busy machine the signal that announces it now and then goes astray, and the guest sleeps until the
+        next one, which may be half a minute away. Before the kernel has its handler the signal would end it.
+        """
+        self.handles_sigio = self.handles_sigio or _catches(self.process.pid, signal.SIGIO)
+        if self.state != DEAD and self.handles_sigio:
+            self.process.send_signal(signal.SIGIO)
 
     def end(self) -> None:
         self.state = DEAD
@@ -99,6 +120,8 @@ class Supervisor:
             self._reap()
             self._obey()
             self._report()
+            for guest in self.guests.values():
+                guest.nudge()
             time.sleep(POLL)
 
     def _mount(self, image: Path) -> None:
