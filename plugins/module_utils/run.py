@@ -18,6 +18,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside, locked, require_net_admin
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, applied, undone
 
+ECHOED_ITEMS = 100
 COMMON_OPTIONS: dict[str, Any] = {"netns": {"type": "str"}}
 
 
@@ -57,8 +58,20 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> No
         with inside(module.params.get("netns")), locked():
             result = converge(concern, check_mode=module.check_mode, with_diff=module._diff)
     except LvsError as error:
-        module.fail_json(msg=str(error), **error.details)
-    module.exit_json(**result)
+        module.fail_json(msg=str(error), invocation=invocation(module.params), **error.details)
+    module.exit_json(invocation=invocation(module.params), **result)
+
+
+def invocation(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters as the result repeats them, long lists cut: Ansible walks and prints every item of them,
+    which for tens of thousands takes longer than the module's own work."""
+    return {"module_args": {name: shortened(value) for name, value in params.items()}}
+
+
+def shortened(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) <= ECHOED_ITEMS:
+        return value
+    return value[:ECHOED_ITEMS] + ["... and %d more" % (len(value) - ECHOED_ITEMS)]
 
 
 def converge(concern: Concern, check_mode: bool, with_diff: bool) -> dict[str, Any]:

@@ -112,6 +112,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (server(forward="tunneling", tunnel={"checksum": "csum"}), "servers[1].tunnel.checksum"),
     (server(forward="tunneling", tunnel={"type": "gre", "checksum": "remcsum"}), "servers[1].tunnel.checksum"),
     (server(wieght=2), "servers[1].wieght"),
+    ({**WEB, "persistence": 300}, "persistence"),
+    ({**WEB, "persistence": {"seconds": 300}}, "persistence.seconds"),
+    ({**WEB, "one_packet": "perhaps"}, "one_packet"),
+    ({**WEB, "servers": "10.0.0.1"}, "servers"),
+    ({**WEB, "servers": ["10.0.0.1"]}, "servers[0]"),
     (server(address="10.0.0.1"), "servers[1]"),
 ]
 
@@ -124,6 +129,13 @@ def test_what_cannot_be_meant_is_named(options: dict[str, Any], where: str) -> N
     with pytest.raises(BadInput) as listed:
         declared({}, [SIX, options])
     assert listed.value.details["parameter"] == "services[1].%s" % where
+
+
+@pytest.mark.parametrize("word", [True, "yes", "True", "on", 1])
+def test_inside_the_list_booleans_and_numbers_may_be_words(word: Any) -> None:
+    entry = {"address": "10.0.0.1", "port": "53", "protocol": "udp", "one_packet": word}
+    ((key, wanted),) = declared({}, [entry]).items()
+    assert (key.port, wanted.service.one_packet) == (53, True)
 
 
 def test_a_service_named_twice_is_reported_with_both_places() -> None:

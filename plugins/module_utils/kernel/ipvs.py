@@ -52,7 +52,8 @@ REASONS: Mapping[Tuple[str, int], str] = {
     ("server", errno.EAFNOSUPPORT): "this kernel's ip_vs has no support for its address family",
     ("server", errno.EINVAL): (
         "its address must be unicast (and not an IPv6 link-local one), and of the service's address family unless it "
-        "is tunneling; with a sync daemon running, tunneling too keeps to one family"
+        "is tunneling; with a sync daemon running, tunneling too keeps to one family; in a network namespace that "
+        "never had an interface up, not even its loopback, the kernel takes no address at all"
     ),
     ("server", errno.ERANGE): "its weight or a threshold is out of the range that this kernel takes",
 }

@@ -11,9 +11,10 @@ from __future__ import annotations
 import socket
 import struct
 from functools import lru_cache
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
+    NLA_TYPE_MASK,
     Malformed,
     attribute,
     integer,
@@ -61,6 +62,7 @@ FORWARD_MASK = 0x7
 TUNNEL_TYPES = {"ipip": 0, "gue": 1, "gre": 2}
 TUNNEL_FLAGS = {"none": 0, "csum": 1, "remcsum": 2}
 
+_HEADER = struct.Struct("=HH")
 _FLAGS = struct.Struct("=II")
 _PORT = struct.Struct("!H")
 
@@ -163,12 +165,52 @@ def named(table: Dict[int, str], number: int, what: str) -> str:
         raise Malformed("the kernel speaks of %s %d, which is unknown" % (what, number)) from None
 
 
+class Layout:
+    """How the attributes of an object lie in a reply: the next reply of the same length mostly has the same.
+
+    Taking a reply apart at known places is several times faster than walking it; the places' own headers are
+    compared, and a reply that differs is walked.
+    """
+
+    def __init__(self, body: bytes, start: int) -> None:
+        shape, end = "=%dx" % start, start
+        headers = []
+        while len(body) - end >= 4:
+            length, kind = _HEADER.unpack_from(body, end)
+            shape += "HH%ds" % (length - 4)
+            headers.append((length, kind))
+            padded = min(length + 3 & ~3, len(body) - end)
+            shape += "%dx" % (padded - length)
+            end += padded
+        self.struct = struct.Struct(shape + "%dx" % (len(body) - end))
+        self.lengths = tuple(length for length, _kind in headers)
+        self.raw_kinds = tuple(kind for _length, kind in headers)
+        self.kinds = tuple(kind & NLA_TYPE_MASK for kind in self.raw_kinds)
+
+    def parsed(self, body: bytes) -> Optional[Dict[int, bytes]]:
+        fields = self.struct.unpack(body)
+        if fields[0::3] != self.lengths or fields[1::3] != self.raw_kinds:
+            return None
+        return dict(zip(self.kinds, fields[2::3]))
+
+
+_layouts: Dict[Tuple[int, int], Layout] = {}
+
+
 def inner(body: bytes, kind: int) -> Dict[int, bytes]:
-    """The attributes of the one object that a reply carries."""
-    outer = parsed(body, 4)
-    if kind not in outer:
-        raise Malformed("a reply without its object")
-    return parsed(outer[kind])
+    """The attributes of the one object that a reply carries, by kind."""
+    length, found = _HEADER.unpack_from(body, 4) if len(body) >= 8 else (0, 0)
+    if found & NLA_TYPE_MASK != kind or length + 4 != len(body):
+        outer = parsed(body, 4)
+        if kind not in outer:
+            raise Malformed("a reply without its object")
+        return parsed(outer[kind])
+    layout = _layouts.get((kind, length))
+    result = layout.parsed(body) if layout else None
+    if result is None:
+        result = parsed(body, 8)
+        _layouts[kind, length] = Layout(body, 8)
+    return result
 
 
 def required(found: Dict[int, bytes], kind: int) -> bytes:

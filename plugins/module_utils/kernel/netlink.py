@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -134,7 +135,7 @@ def integer(payload: bytes) -> int:
     """An unsigned integer in the machine's byte order, of whatever width the kernel chose."""
     if len(payload) not in (1, 2, 4, 8):
         raise Malformed("an integer of %d bytes" % len(payload))
-    return struct.unpack("=" + {1: "B", 2: "H", 4: "I", 8: "Q"}[len(payload)], payload)[0]
+    return int.from_bytes(payload, sys.byteorder)
 
 
 def net_integer(payload: bytes) -> int:
@@ -191,7 +192,10 @@ class Netlink:
         except PermissionError:  # root of a user namespace only
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-        self._socket.settimeout(REPLY_SECONDS)
+        # The kernel's own timeout: Python's costs one more system call for each message.
+        bound = struct.pack("@ll", REPLY_SECONDS, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
         self._socket.bind((0, 0))
         self._sequence = 0
 

@@ -38,9 +38,15 @@ CHECKSUMS = tuple(CHECKSUM_SWITCH)
 MAX_WEIGHT = 65535
 MAX_THRESHOLD = 2**31 - 1
 MAX_TIMEOUT = 31 * 86400
+TRUTHS: Dict[Any, bool] = {
+    **dict.fromkeys(("true", "yes", "on", "y", "t", "1", 1), True),
+    **dict.fromkeys(("false", "no", "off", "n", "f", "0", 0, None), False),
+}
 NAME = re.compile(r"[a-z0-9_-]{1,15}\Z")
 
 SERVER_OPTIONS = frozenset(("address", "port", "weight", "forward", "upper_threshold", "lower_threshold", "tunnel"))
+PERSISTENCE_OPTIONS = frozenset(("timeout", "netmask", "engine"))
+TUNNEL_OPTIONS = frozenset(("type", "port", "checksum"))
 SERVICE_OPTIONS = frozenset(
     ("address", "port", "protocol", "fwmark", "family", "scheduler", "scheduler_flags")
     + ("persistence", "one_packet", "servers")
@@ -70,6 +76,23 @@ def whole(value: Any, where: str, low: int, high: int) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise BadInput(where, value, "a whole number from %d to %d is needed" % (low, high))
     return number
+
+
+def truth(value: Any, where: str) -> bool:
+    """``value`` as Ansible understands a boolean."""
+    try:
+        return TRUTHS[value.lower() if isinstance(value, str) else value]
+    except (KeyError, TypeError):
+        raise BadInput(where, value, "true or false is needed") from None
+
+
+def members(value: Any, where: str) -> Sequence[Any]:
+    """``value`` as a list; None is an empty one."""
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise BadInput(where, value, "a list is needed")
+    return value
 
 
 def one_of(value: Any, where: str, choices: Sequence[str]) -> str:
@@ -105,7 +128,7 @@ def declared(options: Options, listed: Optional[Sequence[Options]]) -> Dict[Serv
     if listed is None:
         key, wanted = parse_service(options, "")
         return {key: wanted}
-    extra = sorted(name for name in SERVICE_OPTIONS if given(options, name))
+    extra = [name for name in sorted(SERVICE_OPTIONS) if given(options, name)]
     if extra:
         raise BadInput(extra[0], options[extra[0]], "with 'services', it belongs into the entries of that list")
     result: Dict[ServiceKey, Wanted] = {}
@@ -170,9 +193,9 @@ def parse_settings(options: Options, where: str, key: ServiceKey) -> Service:
     if not NAME.match(str(scheduler)):
         words = "a scheduler's name is needed: small letters, digits, '_' and '-', 15 at most, such as rr"
         raise BadInput(path(where, "scheduler"), scheduler, words)
-    flags = parse_flags(options.get("scheduler_flags") or (), path(where, "scheduler_flags"), scheduler)
+    flags = parse_flags(options.get("scheduler_flags"), path(where, "scheduler_flags"), scheduler)
     timeout, netmask, engine = parse_persistence(options.get("persistence"), path(where, "persistence"), key)
-    one_packet = bool(options.get("one_packet"))
+    one_packet = truth(options.get("one_packet"), path(where, "one_packet"))
     if one_packet and not key.fwmark and key.protocol != "udp":
         raise BadInput(path(where, "one_packet"), True, "one-packet scheduling is for udp and fwmark services only")
     if not key.fwmark and key.port == 0 and not timeout:
@@ -180,10 +203,10 @@ def parse_settings(options: Options, where: str, key: ServiceKey) -> Service:
     return Service(scheduler, flags, timeout, netmask, engine, one_packet)
 
 
-def parse_flags(names: Sequence[str], where: str, scheduler: str) -> int:
+def parse_flags(names: Optional[Sequence[str]], where: str, scheduler: str) -> int:
     bits = {**FLAG_BITS, **flag_bits(scheduler)}
     result = 0
-    for place, name in enumerate(names):
+    for place, name in enumerate(members(names, where)):
         if name not in bits:
             words = "the scheduler %s has %s" % (scheduler, ", ".join(bits))
             raise BadInput("%s[%d]" % (where, place), name, words)
@@ -195,7 +218,7 @@ def parse_persistence(options: Optional[Options], where: str, key: ServiceKey) -
     """Timeout in seconds (0: not persistent), netmask, engine."""
     if options is None:
         return 0, "", ""
-    known_options(options, where, frozenset(("timeout", "netmask", "engine")))
+    known_options(options, where, PERSISTENCE_OPTIONS)
     timeout = DEFAULT_TIMEOUT
     if given(options, "timeout"):
         timeout = whole(options["timeout"], path(where, "timeout"), 1, MAX_TIMEOUT)
@@ -225,7 +248,7 @@ def parse_netmask(value: Any, where: str, family: str) -> str:
 def parse_servers(listed: Sequence[Options], where: str, key: ServiceKey) -> Dict[Tuple[str, int], Server]:
     result: Dict[Tuple[str, int], Server] = {}
     places: Dict[Tuple[str, int], int] = {}
-    for place, entry in enumerate(listed):
+    for place, entry in enumerate(members(listed, where)):
         here = "%s[%d]" % (where, place)
         name, server = parse_server(entry, here, key)
         if name in places:
@@ -269,8 +292,8 @@ def parse_tunnel(options: Optional[Options], where: str, forward: str) -> Tuple[
     if options is None:
         return "ipip", 0, "none"
     if forward != "tunneling":
-        raise BadInput(where, dict(options), "only a server with 'forward: tunneling' has a tunnel")
-    known_options(options, where, frozenset(("type", "port", "checksum")))
+        raise BadInput(where, options, "only a server with 'forward: tunneling' has a tunnel")
+    known_options(options, where, TUNNEL_OPTIONS)
     kind = one_of(options.get("type") or "ipip", where + ".type", TUNNELS)
     checksum = one_of(options.get("checksum") or "none", where + ".checksum", CHECKSUMS)
     allowed = {"ipip": ("none",), "gre": ("none", "csum"), "gue": CHECKSUMS}[kind]

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Settings of the whole IPVS table: timeouts of connections, and the daemons that share connections with a peer.
+
+A state holds two kinds::
+
+    ("timeouts", "")                        -> Timeouts
+    ("daemon", "master" or "backup")        -> Daemon
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import (
+    MAX_TIMEOUT,
+    canonical_address,
+    given,
+    known_options,
+    one_of,
+    whole,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
+
+ROLES = ("master", "backup")
+TIMEOUT_OPTIONS = {"tcp": "tcp_timeout", "tcp_fin": "tcp_fin_timeout", "udp": "udp_timeout"}
+DAEMON_OPTIONS = frozenset(
+    ("state", "interface", "syncid", "sync_maxlen", "mcast_group", "mcast_port", "mcast_ttl"),
+)
+MAX_INTERFACE = 15
+
+
+class Timeouts(NamedTuple):
+    """Seconds after which a silent connection is forgotten."""
+
+    tcp: int
+    tcp_fin: int
+    udp: int
+
+
+class Daemon(NamedTuple):
+    """A sync daemon. ``maxlen`` 0 lets the kernel choose by the interface's MTU."""
+
+    interface: str
+    syncid: int = 0
+    maxlen: int = 0
+    group: str = "224.0.0.81"
+    port: int = 8848
+    ttl: int = 1
+
+
+class Wanted(NamedTuple):
+    """What the options say; what they are silent on stays as it is. A daemon that is None is not to run."""
+
+    timeouts: Dict[str, int]
+    daemons: Dict[str, Optional[Dict[str, Any]]]
+
+
+def declared(options: Mapping[str, Any]) -> Wanted:
+    timeouts = {
+        field: whole(options[name], name, 1, MAX_TIMEOUT)
+        for field, name in TIMEOUT_OPTIONS.items()
+        if given(options, name)
+    }
+    daemons = {role: parse_daemon(options[role], role) for role in ROLES if given(options, role)}
+    if not timeouts and not daemons:
+        names = ", ".join([*TIMEOUT_OPTIONS.values(), *ROLES])
+        raise BadInput("tcp_timeout", None, "nothing is asked for: give one of %s" % names)
+    return Wanted(timeouts, daemons)
+
+
+def parse_daemon(options: Any, where: str) -> Optional[Dict[str, Any]]:
+    """The fields of ``Daemon`` that are given; None when it is not to run."""
+    known_options(options, where, DAEMON_OPTIONS)
+    if one_of(options.get("state") or "present", where + ".state", ("present", "absent")) == "absent":
+        return None
+    interface = options.get("interface")
+    if not isinstance(interface, str) or not 0 < len(interface) <= MAX_INTERFACE:
+        raise BadInput(where + ".interface", interface, "the name of the interface to the peer is needed")
+    fields: Dict[str, Any] = {"interface": interface}
+    for field, name, low, high in (
+        ("syncid", "syncid", 0, 255),
+        ("maxlen", "sync_maxlen", 1, 65535 - 20 - 8),
+        ("port", "mcast_port", 1, 65535),
+        ("ttl", "mcast_ttl", 1, 255),
+    ):
+        if given(options, name):
+            fields[field] = whole(options[name], "%s.%s" % (where, name), low, high)
+    if given(options, "mcast_group"):
+        group = canonical_address(options["mcast_group"], where + ".mcast_group")
+        if not ipaddress.ip_address(group).is_multicast:
+            raise BadInput(where + ".mcast_group", group, "a multicast address is needed, such as 224.0.0.81")
+        fields["group"] = group
+    return fields
+
+
+def want_of(have: State, wanted: Wanted) -> Dict[Any, Any]:
+    want = dict(have)
+    want["timeouts", ""] = have["timeouts", ""]._replace(**wanted.timeouts)
+    for role, fields in wanted.daemons.items():
+        name = ("daemon", role)
+        if fields is None:
+            want.pop(name, None)
+        else:
+            want[name] = have[name]._replace(**fields) if name in have else Daemon(**fields)
+    return want
+
+
+def changes_towards(have: State, want: State) -> List[Change]:
+    """A daemon cannot be altered: it is stopped and started again."""
+    changes = []
+    if have["timeouts", ""] != want["timeouts", ""]:
+        changes.append(Change("timeouts", "", have["timeouts", ""], want["timeouts", ""]))
+    for role in ROLES:
+        before, after = have.get(("daemon", role)), want.get(("daemon", role))
+        if before != after:
+            changes += [Change("daemon", role, before, None)] if before else []
+            changes += [Change("daemon", role, None, after)] if after else []
+    return changes
+
+
+def commands(changes: Sequence[Change]) -> List[str]:
+    return [command(change) for change in changes]
+
+
+def command(change: Change) -> str:
+    if change.kind == "timeouts":
+        return "ipvsadm --set %d %d %d" % change.after
+    if change.removes:
+        return "ipvsadm --stop-daemon %s --syncid %d" % (change.key, change.before.syncid)
+    daemon: Daemon = change.after
+    words = "ipvsadm --start-daemon %s --mcast-interface %s --syncid %d" % (change.key, daemon.interface, daemon.syncid)
+    words += " --sync-maxlen %d" % daemon.maxlen if daemon.maxlen else ""
+    return words + " --mcast-group %s --mcast-port %d --mcast-ttl %d" % (daemon.group, daemon.port, daemon.ttl)
+
+
+def listing(state: State) -> str:
+    """As C(ipvsadm -Ln --timeout) and C(ipvsadm -Ln --daemon) print it."""
+    lines = ["Timeout (tcp tcpfin udp): %d %d %d" % state["timeouts", ""]]
+    for role in ROLES:
+        daemon = state.get(("daemon", role))
+        if daemon:
+            maxlen = ", maxlen=%d" % daemon.maxlen if daemon.maxlen else ""
+            lines.append(
+                "%s sync daemon (mcast=%s, syncid=%d%s, group=%s, port=%d, ttl=%d)"
+                % (role, daemon.interface, daemon.syncid, maxlen, daemon.group, daemon.port, daemon.ttl)
+            )
+    return "".join(line + "\n" for line in lines)
