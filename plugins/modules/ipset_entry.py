@@ -129,8 +129,6 @@ options:
 notes:
   - Sets do not survive a reboot.
   - Left-over temporary sets of a run that was killed are removed by the next run on the same host.
-  - From 1,000 changes on, RV(commands) is one here-document for C(ipset restore), and the entries are not echoed back
-    among the invocation's arguments.
 seealso:
   - module: lulab.lvs.ipvs_service
 author: "The lulab.lvs founders (@lulab)"
@@ -219,6 +217,7 @@ set:
       sample: 1
 """
 
+import gc
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -274,20 +273,19 @@ def build(params: dict[str, Any]) -> Concern:
                 kernel.require_type(change.after)
         return changes
 
-    def report(state: State) -> dict[str, Any]:
-        return model.report(wish.name, state, params)
-
     return Concern(
         read=lambda: kernel.read(wish.name),
         plan=plan,
         apply=kernel.apply,
         commands=model.commands,
         listing=model.listing,
-        report=report,
+        report=lambda state: model.report(wish.name, state),
     )
 
 
 def main() -> None:
+    # A short life with many small objects and no cycles among them: collecting costs more than it would free.
+    gc.disable()
     run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), build)
 
 

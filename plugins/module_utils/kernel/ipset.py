@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
@@ -35,7 +35,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
     ENTRY,
-    SET,
     TEMPORARY,
     Set,
     Step,
@@ -44,8 +43,9 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
     temporary_name,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Options, settled
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, SetState
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import TYPES
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Identity
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
 
 SUBSYSTEM = 6 << 8
 CREATE, DESTROY, FLUSH, RENAME, SWAP, LIST, SAVE, ADD, DEL, TEST, HEADER, TYPE = range(2, 14)
@@ -74,9 +74,7 @@ def _list(link: Netlink, name: Optional[str], flags: int = 0) -> Iterator[Dict[i
             yield parsed(reply, 4)
     except NetlinkError as error:
         if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
-            raise Unsupported(
-                "this kernel has no ipset: load its module ip_set, or take a kernel that has it"
-            ) from error
+            raise Unsupported("this kernel has no ipset: load its module ip_set") from error
         if error.errno not in SET_MISSING:
             raise LvsError("cannot list the sets: %s" % refusal_words(error, None)) from error
 
@@ -123,21 +121,18 @@ def contents(link: Netlink, name: str) -> Optional[Found]:
     return None if head is None else (head, entries)
 
 
-def read(name: str) -> Dict[Identity, Any]:
+def read(name: str) -> SetState:
     """The state of the set ``name``, and of any temporary set that a killed run has left behind."""
-    state: Dict[Identity, Any] = {}
+    others: Dict[str, Set] = {}
     with Netlink(NETLINK_NETFILTER) as link:
         for other in _names(link):
             if other.startswith(TEMPORARY):
                 left_over = _header(link, other)
                 if left_over is not None:
-                    state[(SET, other)] = left_over
+                    others[other] = left_over
         found = contents(link, name)
-    if found is not None:
-        state[(SET, name)], entries = found
-        for key, options in entries.items():
-            state[(ENTRY, (name, key))] = options
-    return state
+    head, entries = found if found is not None else (None, {})
+    return SetState(name, Contents(head, entries, others))
 
 
 def revision(link: Netlink, head: Set) -> Optional[int]:

@@ -370,14 +370,20 @@ def commands(changes: Sequence[Change]) -> List[str]:
     return ["ipset restore <<'END'\n%s\nEND" % "\n".join(lines)]
 
 
+def _entry(identity: Any) -> Tuple[str, str]:
+    """The set's name and the key that identify an entry."""
+    owner, key = identity
+    return owner, key
+
+
 def listing(state: State) -> str:
     """The sets as C(ipset save -sorted) prints them, but for the hash's own parameters."""
     members: Dict[str, List[str]] = {}
     for (kind, identity), value in state.items():
         if kind == ENTRY:
-            name, key = identity  # type: ignore[misc]
+            owner, key = _entry(identity)
             words = option_words(value, in_quotes) if value is not PLAIN else ""
-            members.setdefault(name, []).append("add %s %s%s\n" % (name, key, words))
+            members.setdefault(owner, []).append("add %s %s%s\n" % (owner, key, words))
     blocks: List[str] = []
     for (kind, identity), value in state.items():
         if kind == SET:
@@ -387,7 +393,7 @@ def listing(state: State) -> str:
     return "".join(blocks)
 
 
-def report(name: str, state: State, params: Dict[str, Any]) -> Dict[str, Any]:
+def report(name: str, state: State) -> Dict[str, Any]:
     """The set as the module returns it."""
     header: Optional[Set] = state.get((SET, name))
     result: Dict[str, Any] = {"set": {}}
@@ -398,8 +404,4 @@ def report(name: str, state: State, params: Dict[str, Any]) -> Dict[str, Any]:
             "maxelem": header.maxelem,
             "entries": sum(1 for kind, _key in state if kind == ENTRY),
         }
-    entries = params.get("entries") or ()
-    if len(entries) >= MANY_COMMANDS:
-        # Ansible would else copy, search and print all of them once more.
-        result["invocation"] = {"module_args": {**params, "entries": ["%d entries, not shown" % len(entries)]}}
     return result

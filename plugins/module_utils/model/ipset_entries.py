@@ -14,6 +14,7 @@ import itertools
 import re
 import shlex
 import socket
+from types import MappingProxyType
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
@@ -196,33 +197,46 @@ class Reader:
         self.frame = frame
         self._tails: Dict[str, Optional[_Tail]] = {}
         simple = row.parts[0] in ("ip", "net") and not frame.netmask and not frame.bitmask
+        self._simple = ADDRESS_FAMILY[frame.family] if simple else None
         self._stand_in = _STAND_IN[frame.family] if simple else ""
 
-    def read(self, texts: Sequence[str], parameter: str = "entries") -> Dict[str, Options]:
-        """Key to options of all ``texts``, in their order. Raises ``BadInput`` naming the one at fault."""
+    def read(
+        self, texts: Sequence[str], known: Mapping[str, Options] = MappingProxyType({}), parameter: str = "entries"
+    ) -> Dict[str, Options]:
+        """Key to options of all ``texts``, in their order. Raises ``BadInput`` naming the one at fault.
+
+        ``known`` are keys in canonical form, which need no reading.
+        """
         result: Dict[str, Options] = {}
-        family = ADDRESS_FAMILY.get(self.frame.family, socket.AF_INET)
-        number_of, text_of = socket.inet_pton, socket.inet_ntop
-        tails = self._tails
-        simple = bool(self._stand_in)
         for place, text in enumerate(texts):
-            if simple:
-                first = text.partition("/")[0].partition(",")[0]
-                rest = text[len(first) :]
-                tail = tails[rest] if rest in tails else self._learn(rest)
-                if tail is not None:
-                    try:
-                        packed = number_of(family, first)
-                    except (OSError, ValueError):
-                        packed = b""
-                    canonical, options, forbidden = tail
-                    if any(packed) and not (forbidden and int.from_bytes(packed, "big") & forbidden):
-                        key = text_of(family, packed) + canonical
-                        if result.setdefault(key, options) is not options:
-                            self._same(key, result[key], options, texts, place, parameter)
-                        continue
-            self._read_slowly(result, texts, place, parameter)
+            if text in known:
+                keys: Sequence[str] = (text,)
+                options = PLAIN
+            else:
+                keys, options = self._quickly(text) or self._slowly(texts, place, parameter)
+            for key in keys:
+                if result.setdefault(key, options) is not options:
+                    self._same(key, result[key], options, texts, place, parameter)
         return result
+
+    def _quickly(self, text: str) -> Optional[Tuple[Sequence[str], Options]]:
+        """The one entry that ``text`` stands for, when only its first address is new; None when there is more to it."""
+        family = self._simple
+        if family is None:
+            return None
+        first = text.partition("/")[0].partition(",")[0]
+        rest = text[len(first) :]
+        tail = self._tails[rest] if rest in self._tails else self._learn(rest)
+        if tail is None:
+            return None
+        try:
+            packed = socket.inet_pton(family, first)
+        except (OSError, ValueError):
+            return None
+        canonical, options, forbidden = tail
+        if not any(packed) or forbidden and int.from_bytes(packed, "big") & forbidden:
+            return None
+        return (socket.inet_ntop(family, packed) + canonical,), options
 
     def _learn(self, rest: str) -> Optional[_Tail]:
         """What ``rest`` means behind any first address; None when that cannot be said of all alike."""
@@ -242,14 +256,11 @@ class Reader:
         self._tails[rest] = tail
         return tail
 
-    def _read_slowly(self, result: Dict[str, Options], texts: Sequence[str], place: int, parameter: str) -> None:
+    def _slowly(self, texts: Sequence[str], place: int, parameter: str) -> Tuple[Sequence[str], Options]:
         try:
-            keys, options = read_one(texts[place], self.row, self.frame)
+            return read_one(texts[place], self.row, self.frame)
         except Wrong as wrong:
             raise BadInput("%s[%d]" % (parameter, place), texts[place], str(wrong)) from None
-        for key in keys:
-            if result.setdefault(key, options) != options:
-                self._same(key, result[key], options, texts, place, parameter)
 
     def _same(
         self, key: str, before: Options, options: Options, texts: Sequence[str], place: int, parameter: str

@@ -13,7 +13,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
     CREATE_OPTIONS,
     DEFAULTS,
     ENTRY,
-    KINDS,
     SET,
     TEMPORARY,
     Set,
@@ -30,10 +29,9 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
     ordered,
     settled,
 )
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, Entries, contents_of
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import NEEDS
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Identity, State, plan
-
-Entries = Dict[str, Options]
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 
 # From this many entries on a new hash is made large enough at once, which saves the kernel growing it over and over.
 PRESIZED = 4096
@@ -63,75 +61,74 @@ class Wish:
 
 
 def planned(wish: Wish, have: State) -> List[Change]:
-    """The changes towards ``wish``; ``have`` holds the named set, its entries, and left-over temporary sets."""
-    want = wanted(wish, have)
-    if want == have:
-        return []
-    if _rebuilds(wish, have, want):
-        # All entries of the old set go and all of the new come: plan's order then tells the whole story.
-        identity = (SET, wish.name)
-        others = plan(
-            {key: value for key, value in have.items() if not _of(wish.name, key)},
-            {key: value for key, value in want.items() if not _of(wish.name, key)},
-            KINDS,
-        )
-        gone = [Change(ENTRY, key, value, None) for (kind, key), value in have.items() if kind == ENTRY]
-        come = [Change(ENTRY, key, None, value) for (kind, key), value in want.items() if kind == ENTRY]
-        return others + gone + [Change(SET, wish.name, have[identity], want[identity])] + come
-    return _placed(plan(have, want, KINDS), have)
+    """The changes towards ``wish``; ``have`` holds the named set, its entries, and left-over temporary sets.
+
+    The same as ``plan(have, want, KINDS)``, but that entries are compared as strings, not as identities, and that
+    one set may be turned into another.
+    """
+    now = contents_of(have, wish.name)
+    then = wanted(wish, now)
+    left_over = [Change(SET, name, header, None) for name, header in now.others.items() if name not in then.others]
+    gone = [key for key in now.members if key not in then.members]
+    come = [key for key, value in then.members.items() if now.members.get(key) != value]
+    if _rebuilds(wish, now, then, len(gone) + len(come)):
+        # All entries of the old set go and all of the new come: the changes then tell the whole story, both ways.
+        gone, come = list(now.members), list(then.members)
+        before: Entries = {}
+        header = [Change(SET, wish.name, now.header, then.header)]
+    else:
+        before = now.members
+        header = [] if now.header == then.header else [Change(SET, wish.name, now.header, then.header)]
+    removals = [Change(ENTRY, (wish.name, key), now.members[key], None) for key in gone]
+    additions = [Change(ENTRY, (wish.name, key), before.get(key), then.members[key]) for key in come]
+    if then.header is None:
+        return left_over + removals + header
+    if now.header is not None and now.header.type == "list:set" and before:
+        removals, additions = _placed(removals, now.members), _placed(additions, now.members)
+    return left_over + removals + header + additions
 
 
-def _of(name: str, identity: Identity) -> bool:
-    kind, key = identity
-    return kind == ENTRY or key == name
-
-
-def _rebuilds(wish: Wish, have: State, want: State) -> bool:
-    identity = (SET, wish.name)
-    before, after = have.get(identity), want.get(identity)
-    if before is None or after is None:
+def _rebuilds(wish: Wish, now: Contents, then: Contents, changes: int) -> bool:
+    """Whether a new set is to be built beside the old one."""
+    if now.header is None or then.header is None:
         return False
-    if before != after:
+    if now.header != then.header:
         return True
-    if not wish.exact or len(have) + len(want) < SWAP_FROM:
-        return False
-    gone = sum(1 for each in have if each not in want)
-    come = sum(1 for each, value in want.items() if have.get(each) != value)
-    return gone + come >= SWAP_FROM and gone + come > len(want)
+    return wish.exact and changes >= SWAP_FROM and changes > len(then.members)
 
 
-def wanted(wish: Wish, have: State) -> Dict[Identity, Any]:
-    """The state that ``wish`` asks for. Raises ``BadInput`` for what does not fit the set as it is."""
-    current: Optional[Set] = have.get((SET, wish.name))
-    members: Entries = {key[1]: value for (kind, key), value in have.items() if kind == ENTRY}  # type: ignore[index]
-    want: Dict[Identity, Any] = {
-        identity: value
-        for identity, value in have.items()
-        if identity[0] == SET and identity[1] != wish.name and not str(identity[1]).startswith(TEMPORARY)
-    }
+def wanted(wish: Wish, now: Contents) -> Contents:
+    """What ``wish`` asks for. Raises ``BadInput`` for what does not fit the set as it is."""
+    others = {name: header for name, header in now.others.items() if not name.startswith(TEMPORARY)}
+    current = now.header
     if not wish.present:
         if current is None:
             _check_absent_set(wish)
-            return want
-        if wish.entries is None:
-            return want
+        if current is None or wish.entries is None:
+            return Contents(None, {}, others)
         # Of an entry to be removed only the key counts.
-        named = Reader(current.row, current.frame()).read(wish.entries)
-        kept = {key: value for key, value in members.items() if key not in named}
-        return _state(want, wish.name, current, kept)
+        named = Reader(current.row, current.frame()).read(wish.entries, now.members)
+        return Contents(current, {key: value for key, value in now.members.items() if key not in named}, others)
     header, canonical = _header(wish, current)
-    declared = Reader(header.row, header.frame()).read(wish.entries or ())
+    # What the kernel printed need not be read again, if it would be read in the same way.
+    known = now.members if current is not None and header.frame() == current.frame() else {}
+    declared = Reader(header.row, header.frame()).read(wish.entries or (), known)
     _check_extensions(wish, header, declared)
+    if "optional mac" in header.row.parts:
+        members, declared = _one_mac_each(now.members, declared)
+    else:
+        members = now.members
     kept = _kept(wish, members, declared, header)
-    header = _roomy(wish, header, canonical, current, kept)
-    return _state(want, wish.name, header, kept)
+    return Contents(_roomy(wish, header, canonical, current, kept), kept, others)
 
 
-def _state(others: Dict[Identity, Any], name: str, header: Set, members: Entries) -> Dict[Identity, Any]:
-    others[(SET, name)] = header
-    for key, value in members.items():
-        others[(ENTRY, (name, key))] = value
-    return others
+def _one_mac_each(members: Entries, declared: Entries) -> Tuple[Entries, Entries]:
+    """In a bitmap:ip,mac the address alone tells entries apart, and the kernel may fill in a MAC that was not given."""
+    found = {key.partition(",")[0]: key for key in members}
+    settled_keys = {found.get(key, key) if "," not in key else key: value for key, value in declared.items()}
+    taken = {key.partition(",")[0] for key in settled_keys}
+    kept = {key: value for key, value in members.items() if key in settled_keys or key.partition(",")[0] not in taken}
+    return kept, settled_keys
 
 
 def _check_absent_set(wish: Wish) -> None:
@@ -215,18 +212,18 @@ def _in_place(key: str, stated: Options, order: List[str]) -> bool:
     return True
 
 
-def _placed(changes: List[Change], have: State) -> List[Change]:
+def _placed(changes: List[Change], members: Entries) -> List[Change]:
     """``changes``, in which what goes or moves within a list says where it was, so that it can be put back there."""
-    lists = {key for (kind, key), value in have.items() if kind == SET and value.type == "list:set"}
-    order = [key for (kind, key) in have if kind == ENTRY and key[0] in lists]  # type: ignore[index]
-    followers = {key: after[1] for key, after in zip(order, order[1:])}  # type: ignore[index]
+    order = list(members)
+    followers = dict(zip(order, order[1:]))
 
     def placed(change: Change) -> Change:
-        if change.kind != ENTRY or change.key not in followers or not (change.removes or _moves(change.after)):
+        key = str(change.key[1])  # type: ignore[index]
+        if change.before is None or key not in followers or not (change.removes or _moves(change.after)):
             return change
-        return replace(change, before=ordered({**dict(change.before), "before": followers[change.key]}))
+        return replace(change, before=ordered({**dict(change.before), "before": followers[key]}))
 
-    return [placed(change) for change in changes] if order else changes
+    return [placed(change) for change in changes]
 
 
 def _moves(options: Options) -> bool:
