@@ -11,9 +11,9 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
-from contextlib import contextmanager
 
 from errors import LabError
 
@@ -114,8 +114,10 @@ def _build(lock: int) -> None:
     part = cache_dir() / f".part-{recipe()}"
     _remove_leftovers(scratch)
     part.mkdir(mode=0o755)
-    # In a user namespace mmdebstrap has another uid, which may not see into this user's home.
-    scratch.mkdir(mode=0o755)
+    # In a user namespace mmdebstrap has another uid, which may neither see into this user's home nor write to what
+    # is this user's.
+    scratch.mkdir()
+    scratch.chmod(0o1777)
     started = time.monotonic()
     say(f"building the guests' image: Debian {SUITE} with user-mode Linux {KERNEL}, once, about a minute")
     try:
@@ -173,17 +175,20 @@ def _run_mmdebstrap(part: Path, scratch: Path, lock: int) -> None:
     log = cache_dir() / "build.log"
     environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}
     environment["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    with log.open("w", encoding="utf-8") as out, subprocess.Popen(
-        command_line(part),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        cwd="/",
-        env=environment,
-        pass_fds=(lock,),
-    ) as process:
+    with (
+        log.open("w", encoding="utf-8") as out,
+        subprocess.Popen(
+            command_line(part),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd="/",
+            env=environment,
+            pass_fds=(lock,),
+        ) as process,
+    ):
         for line in process.stdout or ():
             out.write(line)
             out.flush()

@@ -60,7 +60,8 @@ def _up(topology: Topology, lab_dir: Path, base: Path, deadline: float) -> bool:
     write_json(lab_dir / "wanted.json", wanted)
     say(f"starting {', '.join(spec['name'] for spec in wanted['guests'])}: about 10 s")
     _wait_for_answers(lab_dir, wanted, deadline)
-    say(f"all guests answer ({time.monotonic() - started:.1f} s): ssh -F {lab_dir}/ssh_config {wanted['guests'][0]['name']}")
+    seconds = time.monotonic() - started
+    say(f"all guests answer ({seconds:.1f} s): ssh -F {lab_dir}/ssh_config {wanted['guests'][0]['name']}")
     return True
 
 
@@ -112,7 +113,9 @@ def _wait_for_answers(lab_dir: Path, wanted: dict[str, Any], deadline: float) ->
         status = read_json(lab_dir / "status.json") or {}
         if status.get("generation") == wanted["generation"]:
             if status["error"]:
-                raise LabError(_with_tail(f"a guest could not be started: {status['error']}", lab_dir / "supervisor.log"))
+                raise LabError(
+                    _with_tail(f"a guest could not be started: {status['error']}", lab_dir / "supervisor.log")
+                )
             _refuse_dead(lab_dir, status["guests"])
             ready = [n for n in names if status["guests"].get(n) == ANSWERS and n not in greeted]
             words = _silent(lab_dir, ready)

@@ -195,7 +195,9 @@ def require(purpose: str, memory: Iterable[str] = ()) -> None:
     if found:
         lines = [str(row) for row in found]
         if any(row.package for row in found):
-            lines.append(f"to install what is missing: python3 {Path(__file__).parent} doctor --install --for {purpose}")
+            lines.append(
+                f"to install what is missing: python3 {Path(__file__).parent} doctor --install --for {purpose}"
+            )
         raise LabError("\n".join(lines))
 
 

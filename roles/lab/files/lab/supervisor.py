@@ -9,6 +9,7 @@ files need no address, no protocol and no path shorter than 108 characters.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -92,14 +93,13 @@ class Guest:
         """
         self.handles_sigio = self.handles_sigio or _catches(self.process.pid, signal.SIGIO)
         if self.state != DEAD and self.handles_sigio:
-            self.process.send_signal(signal.SIGIO)
+            # Not by send_signal: that may wait for the process, and then nobody else learns of its end.
+            os.kill(self.process.pid, signal.SIGIO)
 
     def end(self) -> None:
         self.state = DEAD
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 class Supervisor:

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The lulab.lvs founders
+"""The lab itself: start, start again, survive kills, leave nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+PROGRAM = str(Path(__file__).resolve().parents[2] / "roles/lab/files/lab")
+ADDRESSES = {"Host0": "10.130.17.30", "Host1": "10.130.17.31"}
+
+
+class Lab:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.topology = folder.with_suffix(".json")
+        hosts = [{"name": name, "address": f"{address}/24"} for name, address in ADDRESSES.items()]
+        self.topology.write_text(json.dumps({"hosts": hosts}))
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, PROGRAM, *words, "--lab-dir", str(self.folder)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+
+    def up(self) -> bool:
+        answer = self.call("up", "--topology", str(self.topology))
+        assert answer.returncode == 0, answer.stderr
+        return bool(json.loads(answer.stdout)["changed"])
+
+    def down(self) -> bool:
+        answer = self.call("down")
+        assert answer.returncode == 0, answer.stderr
+        return bool(json.loads(answer.stdout)["changed"])
+
+    def ssh(self, host: str, command: str) -> str:
+        words = ["ssh", "-F", str(self.folder / "ssh_config"), host, command]
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    @property
+    def supervisor(self) -> int:
+        return int(json.loads((self.folder / "supervisor.json").read_text())["pid"])
+
+    def guest(self, name: str) -> int:
+        """The guest's kernel: of its processes the one that is not a child of another of them."""
+        inner = children(self.supervisor)[0]
+        return next(pid for pid in children(inner) if f"lab.name={name}" in read(pid, "cmdline"))
+
+
+def read(pid: int, what: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{what}").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def children(parent: int) -> list[int]:
+    return [pid for pid in pids() if read(pid, "stat").rpartition(")")[2].split()[1:2] == [str(parent)]]
+
+
+def inhabitants(namespace: str) -> list[int]:
+    def lives_there(pid: int) -> bool:
+        try:
+            return os.readlink(f"/proc/{pid}/ns/net") == namespace
+        except OSError:
+            return False
+
+    return [pid for pid in pids() if lives_there(pid)]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    one = Lab(tmp_path / "lab")
+    yield one
+    one.down()
+
+
+def test_a_lab_from_start_to_end(lab: Lab) -> None:
+    assert lab.up()
+    assert not lab.up(), "a second up has nothing to do"
+    assert lab.ssh("Host1", "id -un; hostname; sudo id -u").split() == ["lab", "Host1", "0"]
+    lab.ssh("Host0", "sudo modprobe -a ip_vs xt_ipvs xt_set dummy veth nf_conntrack_netlink iptable_nat")
+    lab.ssh("Host0", f"ping -c 1 -W 5 {ADDRESSES['Host1']} && sudo tracepath -n {ADDRESSES['Host1']}")
+
+    namespace = os.readlink(f"/proc/{lab.supervisor}/ns/net")
+    assert inhabitants(namespace)
+    here = subprocess.run(["ip", "-br", "address"], capture_output=True, text=True, check=True).stdout
+    assert "10.130.17." not in here, "the addresses exist in the lab only"
+    started = time.monotonic()
+    assert lab.down()
+    assert time.monotonic() - started < 15
+    assert inhabitants(namespace) == []
+    assert not lab.down(), "a second down has nothing to do"
+    assert lab.call("status").returncode == 1
+
+
+def test_up_repairs_what_was_killed(lab: Lab) -> None:
+    lab.up()
+    lab.ssh("Host0", "touch /tmp/untouched")
+    os.kill(lab.guest("Host1"), signal.SIGKILL)
+    time.sleep(1)
+    assert "dead" in lab.call("status").stdout
+    assert lab.up()
+    assert lab.ssh("Host1", "hostname") == "Host1"
+    assert lab.ssh("Host0", "ls /tmp/untouched"), "the other guest was left alone"
+
+    namespace = os.readlink(f"/proc/{lab.supervisor}/ns/net")
+    guests = [lab.guest(name) for name in ADDRESSES]
+    os.kill(lab.supervisor, signal.SIGKILL)
+    time.sleep(1)
+    assert not [pid for pid in guests if "linux.uml" in read(pid, "cmdline")], "guests die with their supervisor"
+    old = set(inhabitants(namespace))
+    assert lab.up(), "left-overs of a killed lab are removed, and a new one starts"
+    assert not old & set(pids())
+    assert lab.ssh("Host0", "hostname") == "Host0"
+
+
+def test_two_labs_side_by_side(tmp_path: Path) -> None:
+    one, two = Lab(tmp_path / "one"), Lab(tmp_path / "two with a space")
+    try:
+        one.up()
+        two.up()
+        one.ssh("Host0", "touch /tmp/one")
+        assert two.ssh("Host0", "ls /tmp") == ""
+        one.down()
+        assert two.ssh("Host0", "hostname") == "Host0"
+    finally:
+        one.down()
+        two.down()
+
+
+def test_a_build_cut_off_leaves_no_half_image(tmp_path: Path) -> None:
+    """Killed as early as it has made its folders: never does that count as an image."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, PROGRAM, "build"]
+    before = set(Path("/tmp").glob("lulab-lvs-build-*"))
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as build:
+        for _ in range(200):
+            if list(tmp_path.glob("lulab-lvs/.part-*")):
+                break
+            time.sleep(0.05)
+        time.sleep(1)
+        build.kill()
+    assert list(tmp_path.glob("lulab-lvs/.part-*"))
+    assert not list(tmp_path.glob("lulab-lvs/image-*"))
+    check = subprocess.run([*command, "--check"], env=environment, check=False)
+    assert check.returncode == 1
+    for scratch in set(Path("/tmp").glob("lulab-lvs-build-*")) - before:
+        for _ in range(200):
+            if not list(scratch.iterdir()):
+                break
+            time.sleep(0.1)
+        scratch.rmdir()  # fails unless what had been started ended too, and cleaned up
