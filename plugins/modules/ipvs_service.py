@@ -153,6 +153,25 @@ options:
         has set survives. A new server gets the declared weight.
     type: bool
     default: false
+  drain:
+    description:
+      - Removes a real server only when its active connections have ended. Its weight is set to V(0) first, so that it
+        gets no new ones.
+      - A server of a V(udp) service is removed at once.
+      - When the time is up, it is removed all the same; RV(drained) tells how many connections it had left.
+      - A run that is cut off leaves the weight at V(0), and the next one goes on from there. Other modules of this
+        collection wait for up to a minute while one drains.
+      - V({}) takes all defaults.
+    type: dict
+    suboptions:
+      timeout:
+        description: Seconds to wait at most, for all servers together.
+        type: int
+        default: 60
+      poll:
+        description: Seconds between two looks.
+        type: float
+        default: 1
 seealso:
   - module: lulab.lvs.ipvs_config
 """
@@ -204,6 +223,17 @@ EXAMPLES = r"""
           port: 6080
           checksum: csum
 
+- name: Take one server out for maintenance, once its connections have ended, or after two minutes
+  lulab.lvs.ipvs_service:
+    address: 169.254.2.100
+    port: 80
+    scheduler: rr
+    servers:
+      - address: 10.130.17.31
+        port: 8888
+    drain:
+      timeout: 120
+
 - name: No such service any more
   lulab.lvs.ipvs_service:
     address: 169.254.2.100
@@ -231,6 +261,28 @@ diff:
     after: |
       -A -t 169.254.2.100:80 -s rr
       -a -t 169.254.2.100:80 -r 10.130.17.30:8888 -m -w 1
+drained:
+  description: The real servers that were waited for before they were removed.
+  returned: when O(drain) is given
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: The virtual service.
+      type: str
+      sample: tcp 169.254.2.100:80
+    server:
+      description: The real server.
+      type: str
+      sample: 10.130.17.30:8888
+    seconds:
+      description: How long it was waited for.
+      type: float
+      sample: 12.3
+    connections:
+      description: The active connections that it had left when it was removed; 0 unless the time was up.
+      type: int
+      sample: 0
 """
 
 from typing import Any
@@ -238,11 +290,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs_drain import Draining
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import commands, listing
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_drain import gently, parse_drain
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import declared, inside_scope, parse_scope
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_want import changes_towards, want_of
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, run
+from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, nothing_more, run
 
 # What lies inside services and servers is checked by the model: it names the exact place, and takes a small part
 # of the time that an argument specification takes for thousands of dictionaries.
@@ -263,23 +317,31 @@ OPTIONS = {
     "prune": {"type": "bool", "default": False},
     "scope": {"type": "list", "elements": "str"},
     "keep_weights": {"type": "bool", "default": False},
+    "drain": {
+        "type": "dict",
+        "options": {"timeout": {"type": "int", "default": 60}, "poll": {"type": "float", "default": 1}},
+    },
 }
 
 
 def build(params: dict[str, Any]) -> Concern:
     wanted = declared(params, params["services"])
     scope = parse_scope(params)
+    drain = parse_drain(params["drain"])
+    hands = Draining(drain) if drain else None
     present = params["state"] == "present"
 
     def planned(have: State) -> list[Change]:
-        return changes_towards(have, want_of(have, wanted if present else {}, params["keep_weights"]))
+        changes = changes_towards(have, want_of(have, wanted if present else {}, params["keep_weights"]))
+        return gently(changes) if drain else changes
 
     return Concern(
         read=lambda: kernel.read(wanted, (lambda key: inside_scope(key, scope)) if scope else None),
         plan=planned,
-        apply=kernel.apply,
+        apply=hands.apply if hands else kernel.apply,
         commands=commands,
         listing=listing,
+        report=hands.report if hands else nothing_more,
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_codec as codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import reason_of
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import Malformed, NetlinkError, generic_body
@@ -26,6 +27,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import (
     flag_bits,
     listing,
 )
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_drain import drainable, gently, parse_drain
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import Wanted, declared
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_want import changes_towards, want_of
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, applied, undone
@@ -102,7 +104,7 @@ def test_commands_are_those_of_the_article() -> None:
 
 
 # The kernel's reply and our request carry the same attributes, but for statistics and counters.
-COUNTERS = b"".join(codec.u32(kind, 3) for kind in (codec.DEST_ACTIVE_CONNS, 8, codec.DEST_PERSIST_CONNS))
+COUNTERS = b"".join(codec.u32(kind, 3) for kind in (codec.DEST_ACTIVE_CONNS, 8, 9))
 
 
 @FEW
@@ -210,3 +212,26 @@ def test_flags_of_a_scheduler_go_by_its_own_names() -> None:
 )
 def test_a_refusal_is_told_in_words(change: Change, number: int, words: str) -> None:
     assert words in reason_of(change, NetlinkError(number))
+
+
+@FEW
+@given(states(), states())
+def test_a_gentle_plan_keeps_the_laws_and_removes_only_what_takes_no_more(have: Any, want: Any) -> None:
+    changes = gently(changes_towards(have, want))
+    assert applied(have, changes) == want
+    assert applied(want, undone(changes)) == have
+    assert all(change.before.weight == 0 for change in changes if drainable(change))
+
+
+@pytest.mark.parametrize(
+    ("options", "where"), [({"poll": 0}, "poll"), ({"poll": "x"}, "poll"), ({"timeout": -1}, "timeout")]
+)
+def test_drain_needs_numbers_of_seconds(options: dict[str, Any], where: str) -> None:
+    with pytest.raises(BadInput) as error:
+        parse_drain(options)
+    assert error.value.details["parameter"] == "drain.%s" % where
+
+
+def test_drain_has_defaults() -> None:
+    assert parse_drain({}) == (60, 1.0)
+    assert parse_drain(None) is None

@@ -14,6 +14,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_GENERIC,
     NLM_F_DUMP,
+    Malformed,
     Message,
     Netlink,
     NetlinkError,
@@ -73,8 +74,13 @@ class Ipvs:
     def __enter__(self) -> Ipvs:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, _kind: object, error: Optional[BaseException], _trace: object) -> None:
         self.link.close()
+        if isinstance(error, (OSError, Malformed)):
+            words = (
+                "the conversation with ip_vs broke off: %s; if it was to change something, part may stand: run again"
+            )
+            raise LvsError(words % error) from error
 
     def _family(self) -> int:
         """The kernel loads ip_vs when its family is asked for; a kernel that does not is helped by modprobe."""
@@ -114,7 +120,7 @@ class Ipvs:
             yield codec.decoded_server(body, key)
 
     def connections(self, key: ServiceKey) -> Dict[Tuple[str, int], int]:
-        """Of each real server, the connections that it still holds, active and persistent."""
+        """Of each real server of the service, its active connections."""
         return dict(codec.decoded_connections(body, key) for body in self.dump(codec.GET_DEST, codec.service_name(key)))
 
 
@@ -161,13 +167,7 @@ def apply(changes: Sequence[Change]) -> None:
     if not changes:
         return
     with Ipvs() as ipvs:
-        try:
-            answers = ipvs.link.transact([ipvs.message(*codec.request(change)) for change in changes])
-        except NetlinkError:
-            raise
-        except OSError as error:
-            words = "lost the kernel's answers (%s), so that some changes may stand: run again" % error
-            raise LvsError(words) from error
+        answers = ipvs.link.transact([ipvs.message(*codec.request(change)) for change in changes])
     refusal = next(((change, answer) for change, answer in zip(changes, answers) if answer), None)
     if refusal:
         done = [change for change, answer in zip(changes, answers) if answer is None]

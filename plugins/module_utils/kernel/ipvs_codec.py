@@ -50,7 +50,7 @@ SVC_AF, SVC_PROTOCOL, SVC_ADDR, SVC_PORT, SVC_FWMARK = 1, 2, 3, 4, 5
 SVC_SCHED_NAME, SVC_FLAGS, SVC_TIMEOUT, SVC_NETMASK, SVC_PE_NAME = 6, 7, 8, 9, 11
 
 DEST_ADDR, DEST_PORT, DEST_FWD_METHOD, DEST_WEIGHT, DEST_U_THRESH, DEST_L_THRESH = 1, 2, 3, 4, 5, 6
-DEST_ACTIVE_CONNS, DEST_PERSIST_CONNS, DEST_ADDR_FAMILY = 7, 9, 11
+DEST_ACTIVE_CONNS, DEST_ADDR_FAMILY = 7, 11
 DEST_TUN_TYPE, DEST_TUN_PORT, DEST_TUN_FLAGS = 13, 14, 15
 
 F_PERSISTENT = 0x1
@@ -285,6 +285,6 @@ def decoded_server(body: bytes, key: ServiceKey) -> Tuple[Tuple[str, int], Serve
 
 
 def decoded_connections(body: bytes, key: ServiceKey) -> Tuple[Tuple[str, int], int]:
+    """The active connections of a server of ``key``, in the body of one reply to GET_DEST."""
     found = inner(body, DEST)
-    held = integer(required(found, DEST_ACTIVE_CONNS)) + integer(required(found, DEST_PERSIST_CONNS))
-    return server_of(found, key), held
+    return server_of(found, key), integer(required(found, DEST_ACTIVE_CONNS))

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Draining real servers that hold real connections."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Iterator
+
+import pytest
+
+from harness import run_module, sh
+
+pytestmark = pytest.mark.ip_vs
+
+WEB = {"address": "169.254.2.100", "port": 80, "scheduler": "rr"}
+SERVER = {"address": "10.9.0.1", "port": 8888}
+# Serves one connection and holds it open; the client says when it is through and ends when its input does.
+LISTEN = """
+import socket
+listener = socket.create_server(("10.9.0.1", 8888))
+print("ready", flush=True)
+held = []
+while True:
+    held.append(listener.accept()[0])
+    held[-1].recv(1)
+    held[-1].close()
+"""
+CONNECT = """
+import socket, sys
+client = socket.create_connection(("169.254.2.100", 80), timeout=10)
+print("ready", flush=True)
+sys.stdin.read()
+client.close()
+"""
+
+
+@contextlib.contextmanager
+def program(netns: str, text: str) -> Iterator[Any]:
+    command = ["ip", "netns", "exec", netns, sys.executable, "-c", text]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def client(netns: str) -> Iterator[Any]:
+    """A client whose connection through the service is open; closing its input closes the connection."""
+    for address in ("169.254.2.100/32", "10.9.0.1/32"):
+        sh("ip -n %s address add %s dev lo" % (netns, address))
+    assert not run_module("ipvs_service", netns=netns, **WEB, servers=[SERVER])["failed"]
+    with program(netns, LISTEN), program(netns, CONNECT) as process:
+        yield process
+
+
+def saved(netns: str) -> list[str]:
+    return sh("ip netns exec %s ipvsadm -Sn" % netns).splitlines()
+
+
+def emptied(netns: str, **drain: Any) -> dict[str, Any]:
+    result = run_module("ipvs_service", netns=netns, **WEB, servers=[], drain=drain)
+    assert not result["failed"], result["msg"]
+    return result
+
+
+def test_a_server_goes_when_its_connections_have_ended(netns: str, client: Any) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(emptied, netns, timeout=60, poll=0.1)
+        deadline = time.monotonic() + 30
+        while not any(line.endswith("-w 0") for line in saved(netns)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)
+        assert saved(netns)[1:] == ["-a -t 169.254.2.100:80 -r 10.9.0.1:8888 -m -w 0"]
+        client.stdin.close()
+        result = running.result(timeout=60)
+    assert saved(netns) == ["-A -t 169.254.2.100:80 -s rr"]
+    assert result["commands"] == [
+        "ipvsadm -e -t 169.254.2.100:80 -r 10.9.0.1:8888 -m -w 0",
+        "ipvsadm -d -t 169.254.2.100:80 -r 10.9.0.1:8888",
+    ]
+    (drained,) = result["drained"]
+    assert (drained["server"], drained["connections"]) == ("10.9.0.1:8888", 0)
+    assert 1 <= drained["seconds"] < 60
+
+
+def test_when_the_time_is_up_it_goes_all_the_same_and_is_told(netns: str, client: Any) -> None:
+    result = emptied(netns, timeout=1, poll=0.1)
+    assert saved(netns) == ["-A -t 169.254.2.100:80 -s rr"]
+    assert result["drained"][0]["connections"] == 1
+
+
+def test_a_run_that_was_cut_off_is_resumed(netns: str, client: Any) -> None:
+    sh("ip netns exec %s ipvsadm -e -t 169.254.2.100:80 -r 10.9.0.1:8888 -m -w 0" % netns)
+    result = emptied(netns, timeout=1, poll=0.1)
+    assert result["commands"] == ["ipvsadm -d -t 169.254.2.100:80 -r 10.9.0.1:8888"]
+    assert result["drained"][0]["connections"] == 1
+
+
+def test_check_mode_foretells_the_steps_and_waits_for_nothing(netns: str, client: Any) -> None:
+    before = saved(netns)
+    result = run_module("ipvs_service", check=True, netns=netns, **WEB, state="absent", drain={"timeout": 60})
+    assert [command.split()[1] for command in result["commands"]] == ["-e", "-d", "-D"]
+    assert saved(netns) == before
+
+
+def test_an_idle_server_and_one_of_udp_go_at_once(netns: str) -> None:
+    services = [{**WEB, "servers": [SERVER]}, {**WEB, "protocol": "udp", "servers": [SERVER]}]
+    assert run_module("ipvs_service", netns=netns, services=services)["changed"]
+    began = time.monotonic()
+    result = run_module("ipvs_service", netns=netns, services=services, state="absent", drain={"timeout": 60})
+    assert time.monotonic() - began < 30
+    assert saved(netns) == []
+    assert [command for command in result["commands"] if "-u" in command] == [
+        "ipvsadm -d -u 169.254.2.100:80 -r 10.9.0.1:8888",
+        "ipvsadm -D -u 169.254.2.100:80",
+    ]
