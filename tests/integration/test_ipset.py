@@ -5,19 +5,34 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import signal
 import subprocess
 from typing import Any, Iterator, List
 
 import pytest
 
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
+from ansible_collections.lulab.lvs.plugins.modules import ipset_entry
 from harness import run_module, sh
 
 NAME = "LU-SERVICE-IP"
 
 
-def entry(netns: str, **parameters: Any) -> dict[str, Any]:
-    return run_module("ipset_entry", netns=netns, **{"name": NAME, **parameters})
+def entry(netns: str, check: bool = False, **parameters: Any) -> dict[str, Any]:
+    """What the module would return, without the cost of a process of its own for each of hundreds of calls."""
+    params = {name: option.get("default") for name, option in ipset_entry.ARGUMENTS.items()}
+    params.update({"name": NAME, **parameters})
+    try:
+        with inside(netns):
+            return {"failed": False, **converge(ipset_entry.build(params), check_mode=check, with_diff=True)}
+    except LvsError as error:
+        return {"failed": True, "msg": str(error), **error.details}
 
 
 def good(netns: str, **parameters: Any) -> dict[str, Any]:
@@ -37,7 +52,7 @@ def refused(netns: str, **parameters: Any) -> str:
 def saved(netns: str) -> List[str]:
     """What C(ipset save -sorted) prints, without what is random (initval) and what runs (timeouts)."""
     text = sh("ip netns exec %s ipset save -sorted" % netns)
-    return [re.sub(r" initval \S+| hashsize \S+", "", line) for line in text.splitlines()]
+    return [re.sub(r" initval \S+| hashsize \S+| bucketsize (64|12)", "", line) for line in text.splitlines()]
 
 
 def typed(netns: str, commands: List[str]) -> None:
@@ -56,17 +71,18 @@ def twin(netns: str) -> Iterator[str]:
 
 
 def test_the_articles_set(netns: str) -> None:
-    options = {"type": "hash:ip,port", "entries": ["169.254.1.100,tcp:80"]}
+    options = {"name": NAME, "type": "hash:ip,port", "entries": ["169.254.1.100,tcp:80"], "netns": netns}
     expected = ["ipset create LU-SERVICE-IP hash:ip,port family inet", "ipset add LU-SERVICE-IP 169.254.1.100,tcp:80"]
-    checked = good(netns, check=True, **options)
+    checked = run_module("ipset_entry", check=True, **options)
     assert (checked["changed"], checked["commands"]) == (True, expected)
     assert saved(netns) == []
-    real = good(netns, **options)
+    real = run_module("ipset_entry", **options)
     assert {**real, "invocation": 0} == {**checked, "invocation": 0}
+    assert real["set"] == {"type": "hash:ip,port", "family": "ipv4", "maxelem": 65536, "entries": 1}
     listing = sh("ip netns exec %s ipset list" % netns).splitlines()
     assert listing[:2] == ["Name: LU-SERVICE-IP", "Type: hash:ip,port"]
     assert listing[-2:] == ["Members:", "169.254.1.100,tcp:80"]
-    again = good(netns, **options)
+    again = run_module("ipset_entry", **options)
     assert (again["changed"], again["commands"]) == (False, [])
 
 
@@ -202,6 +218,118 @@ def test_a_type_that_the_kernel_lacks_is_named_with_those_it_has(netns: str) -> 
         pytest.skip("this kernel has hash:mac")
     message = refused(netns, type="hash:mac", entries=["02:00:00:00:00:01"])
     assert "no set type hash:mac" in message and "hash:ip,port," in message
+
+
+def test_timeouts_run_without_being_a_change(netns: str) -> None:
+    good(netns, type="hash:ip", timeout=300, entries=["10.0.0.1", "10.0.0.2 timeout 900", "10.0.0.3 timeout 0"])
+    assert good(netns, entries=["10.0.0.1", "10.0.0.2 timeout 950", "10.0.0.3 timeout 0"])["commands"] == []
+    assert good(netns, entries=["10.0.0.2 timeout 100", "10.0.0.3"])["commands"] == [
+        "ipset -exist add LU-SERVICE-IP 10.0.0.2 timeout 100"
+    ]
+
+
+def test_an_entry_keeps_what_is_not_said_about_it(netns: str) -> None:
+    good(netns, type="hash:ip", comment=True, skbinfo=True, entries=['10.0.0.1 comment "one" skbqueue 4'])
+    good(netns, entries=['10.0.0.1 comment "two"'])
+    assert saved(netns)[1:] == ['add LU-SERVICE-IP 10.0.0.1 comment "two" skbqueue 4']
+
+
+def test_a_flag_that_is_not_said_is_taken_off(netns: str) -> None:
+    good(netns, type="hash:net", entries=["10.0.0.0/8 nomatch"])
+    assert good(netns, entries=["10.0.0.0/8"])["changed"]
+    assert saved(netns)[1:] == ["add LU-SERVICE-IP 10.0.0.0/8"]
+    assert not good(netns, entries=["10.0.0.0/8"])["changed"]
+
+
+def test_a_mac_that_the_kernel_filled_in_is_no_change(netns: str) -> None:
+    good(netns, type="bitmap:ip,mac", range="10.0.0.0/24", entries=["10.0.0.1,02:00:00:00:00:01", "10.0.0.2"])
+    assert good(netns, entries=["10.0.0.1", "10.0.0.2"], exact=True)["commands"] == []
+    good(netns, entries=["10.0.0.1,02:00:00:00:00:02"])
+    assert saved(netns)[1:] == ["add LU-SERVICE-IP 10.0.0.1,02:00:00:00:00:02", "add LU-SERVICE-IP 10.0.0.2"]
+
+
+def order(netns: str, name: str) -> List[str]:
+    lines = sh("ip netns exec %s ipset save %s" % (netns, name)).splitlines()
+    return [line.split()[2] for line in lines if line.startswith("add ")]
+
+
+def test_sets_in_a_list_stand_where_before_and_after_want_them(netns: str, twin: str) -> None:
+    for where in (netns, twin):
+        typed(where, ["ipset create %s hash:ip" % name for name in "abcd"])
+
+    def both(**options: Any) -> List[str]:
+        made = good(netns, name="all", **options)["commands"]
+        typed(twin, made)
+        assert order(netns, "all") == order(twin, "all")
+        return made
+
+    both(type="list:set", entries=["a", "b", "c before a"])
+    assert order(netns, "all") == ["c", "a", "b"]
+    assert not both(entries=["c before a", "b after a"])
+    assert both(entries=["b before c"]) == ["ipset del all b", "ipset add all b before c"]
+    assert order(netns, "all") == ["b", "c", "a"]
+    both(entries=["c", "a"], exact=True)
+    assert order(netns, "all") == ["c", "a"]
+    assert "no set of that name" in refused(netns, name="all", entries=["d", "nobody"])
+
+
+def test_a_refusal_half_way_leaves_what_was_before(netns: str) -> None:
+    typed(netns, ["ipset create x hash:net,iface"])
+    # The kernel holds one network with 64 interfaces at most, which no plan foresees.
+    entries = ["10.0.0.0/8,if%d" % number for number in range(80)]
+    message = refused(netns, name="x", entries=["192.0.2.0/24,eth0"] + entries)
+    assert "64 interfaces" in message and "16 of 81 entries did not fit" in message
+    message = refused(netns, name="x", entries=["192.0.2.0/24,eth0"] + entries, exact=True, counters=True)
+    assert "did not fit" in message
+    assert refused(netns, name="new", type="hash:net,iface", entries=entries)
+
+
+def test_many_differences_are_swapped_in_and_few_are_not(netns: str, twin: str) -> None:
+    first = ["10.0.%d.%d" % (number >> 8, number & 255) for number in range(1, 3001)]
+    other = ["10.1.%d.%d" % (number >> 8, number & 255) for number in range(1, 3001)]
+    typed(twin, good(netns, type="hash:ip", entries=first)["commands"])
+    few = good(netns, entries=first[5:] + ["10.9.9.9"], exact=True)["commands"]
+    assert len(few) == 6
+    typed(twin, few)
+    many = good(netns, entries=other, exact=True)["commands"]
+    assert len(many) == 1 and "\nswap lulab-lvs-tmp-" in many[0]
+    typed(twin, many)
+    assert saved(netns) == saved(twin) and len(saved(netns)) == 3001
+    assert good(netns, state="absent")["commands"] == ["ipset destroy LU-SERVICE-IP"]
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_killed_at_any_point_a_second_run_arrives(netns: str, place: int) -> None:
+    old = ["10.0.%d.%d" % (number >> 8, number & 255) for number in range(1, 1500)]
+    new = ["10.1.%d.%d" % (number >> 8, number & 255) for number in range(1, 1500)]
+    good(netns, type="hash:ip", entries=old)
+    killed = os.fork()
+    if not killed:
+        sent = itertools.count()
+        real = kernel.Netlink.transact
+
+        def transact(link: Any, requests: Any) -> Any:
+            if next(sent) == place:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(link, requests)
+
+        kernel.Netlink.transact = transact  # type: ignore[method-assign]
+        entry(netns, entries=new, exact=True)
+        os._exit(0)
+    os.waitpid(killed, 0)
+    members = set(order(netns, NAME))
+    assert members in (set(old), set(new))
+    good(netns, entries=new, exact=True)
+    assert set(order(netns, NAME)) == set(new)
+    assert sh("ip netns exec %s ipset list -n" % netns).split() == [NAME]
+
+
+def test_reading_a_header_tells_the_dimensions(netns: str) -> None:
+    good(netns, type="hash:ip,port,net", entries=[])
+    with inside(netns):
+        found = kernel.header(NAME)
+        assert found is not None and found.dimensions == 3
+        assert kernel.header("nobody") is None
 
 
 BAD = [

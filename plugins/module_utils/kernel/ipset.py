@@ -313,12 +313,11 @@ def _why(
     if not missing:
         return "the set %s: %s" % (name, refusal_words(refusal, changes[0], head))
     if head.row.hashed and refusal.errno == codec.TYPE_SPECIFIC and command == ADD:
-        return "the set %s is full (maxelem %d): %d of %d entries did not fit" % (
-            name,
-            head.maxelem,
-            len(missing),
-            len(changes),
-        )
+        # A hash also has no room for a 65th interface of one network, long before it is full.
+        why = "is full (maxelem %d)" % head.maxelem
+        if "iface" in head.row.parts:
+            why += " or has 64 interfaces for one network"
+        return "the set %s %s: %d of %d entries did not fit" % (name, why, len(missing), len(changes))
     verb = "add %s to" if command == ADD else "delete %s from"
     key = missing[0].key[1]  # type: ignore[index]
     return "cannot %s the set %s: %s" % (verb % key, name, refusal_words(refusal, missing[0], head))

@@ -157,6 +157,8 @@ def _header(wish: Wish, current: Optional[Set]) -> Tuple[Set, Dict[str, Any]]:
         raise BadInput("family", wish.family, "the set %s exists and is of family %s" % (wish.name, current.family))
     _header_then, canonical = with_options(current, wish.stated)
     canonical.pop("hashsize", None)
+    if "iface" in current.row.parts and current.bucketsize > canonical.get("bucketsize", current.bucketsize):
+        del canonical["bucketsize"]  # of this type the kernel lets it grow
     header = replace(current, **canonical)
     if header != current and not wish.exact:
         option = next(name for name in CREATE_OPTIONS if getattr(header, name) != getattr(current, name))
