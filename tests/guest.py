@@ -27,7 +27,17 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 # Packages of pure Python only: the other host's version of Python is its own.
-DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "hypothesis", "sortedcontainers", "attrs")
+DISTRIBUTIONS = (
+    "pytest",
+    "pluggy",
+    "iniconfig",
+    "packaging",
+    "pygments",
+    "hypothesis",
+    "sortedcontainers",
+    "attrs",
+    "PyYAML",
+)
 ANSIBLE_PARTS = ("__init__.py", "release.py", "_vendor", "module_utils")
 DEFAULT_ARGUMENTS = ("tests/integration", "-m", "ip_vs")
 LEFT_OUT = ("__pycache__", ".pyc", ".so", "output")
