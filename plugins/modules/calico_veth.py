@@ -190,6 +190,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import endpoint as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
 from ansible_collections.lulab.lvs.plugins.module_utils.model import endpoint as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
@@ -228,7 +229,8 @@ def build(params: dict[str, Any]) -> Concern:
 
     def read() -> State:
         nonlocal facts
-        state, facts = kernel.survey(wish)
+        with reading():
+            state, facts = kernel.survey(wish)
         return state
 
     return Concern(

@@ -111,6 +111,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import vip as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
 from ansible_collections.lulab.lvs.plugins.module_utils.model import vip as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
@@ -135,7 +136,8 @@ def build(params: dict[str, Any]) -> Concern:
 
     def read() -> State:
         nonlocal interface
-        state, interface = kernel.read(wish)
+        with reading():
+            state, interface = kernel.read(wish)
         return state
 
     return Concern(

@@ -73,11 +73,7 @@ def looks(netns: str) -> dict[str, Any]:
     """What `ip` shows of a namespace, without what the kernel picks by chance or makes by itself."""
     shown: dict[str, Any] = {"links": {}, "routes": [], "sysctls": ""}
     for link in json.loads(sh("ip -n %s -d -j address" % netns) or "[]"):
-        held = [
-            (one["local"], one["prefixlen"])
-            for one in link["addr_info"]
-            if one["scope"] != "link" or (one.get("nodad") and link["ifname"].startswith("cali"))
-        ]
+        held = [(one["local"], one["prefixlen"]) for one in link["addr_info"] if one["scope"] != "link"]
         kind = link.get("linkinfo", {}).get("info_kind")
         up = "UP" in link["flags"]
         mac = link.get("address") if link.get("address") == "ee:ee:ee:ee:ee:ee" else None
@@ -89,9 +85,8 @@ def looks(netns: str) -> dict[str, Any]:
                 shown["routes"].append(sorted((key, str(value)) for key, value in route.items() if key != "flags"))
     shown["routes"].sort()
     names = "proxy_arp|proxy_ndp|neigh.*proxy_delay"
-    shown["sysctls"] = sh(
-        "ip netns exec %s sysctl -a 2>/dev/null | grep -E '(%s) ' | grep cali" % (netns, names), False
-    )
+    listed = sh("ip netns exec %s sysctl -a 2>/dev/null | grep -E '(%s) ' | grep cali" % (netns, names), check=False)
+    shown["sysctls"] = listed
     return shown
 
 
@@ -237,7 +232,7 @@ def test_the_articles_own_commands_need_only_what_the_article_forgot(host: str) 
 def test_a_pod_gets_another_address_and_keeps_its_routes(host: str) -> None:
     pod = host + "-ns0"
     run_module("calico_veth", **endpoint(host, addresses=["172.16.0.10/24", "172.16.0.12/24"]))
-    routes = [route for route in looks(pod)["routes"]]
+    routes = list(looks(pod)["routes"])
     works(run_module("calico_veth", **endpoint(host, addresses=["172.16.0.12/24", "172.16.0.13"])), True)
     assert looks(pod)["links"]["veth0"][4] == [("172.16.0.12", 24), ("172.16.0.13", 32)]
     assert looks(pod)["routes"] == routes
@@ -274,8 +269,8 @@ def test_a_pod_gets_another_address_and_keeps_its_routes(host: str) -> None:
             "a route leads there by another way, '172.16.0.10/32 dev e0'",
         ),
         (
-            "ip netns add {host}-ns0; ip -n {host}-ns0 link add d0 type veth peer name d1; ip -n {host}-ns0 link set d0 up;"
-            "ip -n {host}-ns0 route add default dev d0",
+            "ip netns add {host}-ns0; ip -n {host}-ns0 link add d0 type veth peer name d1;"
+            "ip -n {host}-ns0 link set d0 up; ip -n {host}-ns0 route add default dev d0",
             {},
             "it has a default route already, '0.0.0.0/0 dev d0'",
         ),
@@ -324,7 +319,8 @@ def test_a_refused_change_takes_back_all_before_it(host: str) -> None:
 
 _SERVER = """
 import socket, sys
-with socket.create_server((sys.argv[1], 8888), family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET) as door:
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.create_server((sys.argv[1], 8888), family=family) as door:
     print("listening", flush=True)
     door.settimeout(20)
     connection, caller = door.accept()
@@ -393,7 +389,7 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
             {
                 "name": "cali%d" % place,
                 "namespace": "ns%d" % place,
-                "container_interface": draw(st.sampled_from(("veth0", "eth0"))),
+                "container_interface": ("veth0", "eth0")[place],
                 "addresses": part,
                 "mtu": draw(st.none() | st.integers(1280, 1500)),
                 "mac": draw(st.sampled_from((None, "ee:ee:ee:ee:ee:ee"))),
@@ -427,5 +423,8 @@ def test_the_commands_build_what_the_module_builds(host: str, first: dict[str, A
         run_module("calico_veth", **on(host, second, state="absent"))
         assert list(everything(host)) == [""]
     finally:
-        forget_pods(twin)
+        for name in (host, twin):
+            forget_pods(name)
+            for place in range(2):
+                sh("ip -n %s link delete cali%d 2>&1" % (name, place), check=False)
         sh("ip netns delete " + twin)

@@ -91,6 +91,14 @@ def test_arp_settings_are_made_and_put_back(host: str) -> None:
     assert sh(show).split() == ["0", "0"]
 
 
+def test_an_address_of_somebody_else_in_the_same_network_survives(host: str) -> None:
+    """The kernel would drop it along with the one that came first."""
+    works(run_module("vip_address", netns=host, addresses=["192.0.2.7/24"], interface="e0"), True)
+    sh("ip -n %s address add 192.0.2.8/24 dev e0" % host)
+    works(run_module("vip_address", netns=host, addresses=["192.0.2.7/24"], interface="e0", state="absent"), True)
+    assert held(host, "e0") == [HOST + "/24", "192.0.2.8/24"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

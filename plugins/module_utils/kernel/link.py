@@ -8,13 +8,16 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, Optional
 
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, errno_words
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_ROUTE,
     NLM_F_DUMP,
+    Malformed,
     Netlink,
     NetlinkError,
 )
@@ -28,6 +31,17 @@ class InterfaceAddress:
     interface: str
     address: rt.Address
     prefix: int
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """What goes wrong while the host's state is read, in words."""
+    try:
+        yield
+    except (NetlinkError, Malformed, OSError) as error:
+        number = getattr(error, "errno", None)
+        said = errno_words(number) if number else str(error)
+        raise LvsError("cannot read the host's links, addresses and routes: %s" % said) from error
 
 
 def link_rows(socket_: Netlink) -> List[rt.LinkRow]:

@@ -16,6 +16,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import address_rows
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_ROUTE,
     Message,
@@ -85,6 +86,18 @@ class Hands:
         refusal = self.socket(name).transact([message])[0]
         if refusal:
             raise refusal
+
+    def remove_address(self, name: str, message: Message) -> None:
+        """Remove one address and no more: the kernel drops those of the same network that came after it, too."""
+        gone = rt.address_row(message[2])
+        before = address_rows(self.socket(name)) if gone.address.version == 4 else []
+        self.send(name, message)
+        if any(row.secondary and row.index == gone.index for row in before):
+            after = {(row.index, row.address, row.prefix) for row in address_rows(self.socket(name))}
+            for row in before:
+                identity = (row.index, row.address, row.prefix)
+                if identity not in after and identity != (gone.index, gone.address, gone.prefix):
+                    self.send(name, rt.address_add(*identity))
 
     def link(self, name: str, interface: str) -> Optional[rt.LinkRow]:
         try:
@@ -174,13 +187,13 @@ def _address(hands: Hands, change: Change) -> None:
     index = hands.index(where, interface)
     steps = []
     if change.after is not None:
-        steps.append(rt.address_add(index, address, change.after))
+        steps.append((hands.send, rt.address_add(index, address, change.after)))
     if change.before is not None:
-        steps.append(rt.address_delete(index, address, change.before))
+        steps.append((hands.remove_address, rt.address_delete(index, address, change.before)))
     # An interface that loses its last IPv4 address loses its routes too, so a new prefix length comes before the
     # old one goes; IPv6 allows an address once only, and keeps the routes.
-    for step in steps if address.version == 4 else steps[::-1]:
-        hands.send(where, step)
+    for do, message in steps if address.version == 4 else steps[::-1]:
+        do(where, message)
 
 
 def _route(hands: Hands, change: Change) -> None:
