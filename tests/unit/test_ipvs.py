@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ipvs_captured
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_codec as codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import reason_of
@@ -143,6 +144,36 @@ def test_a_server_in_bytes() -> None:
         "48000280 06000b00 02000000 14000100 0a82111e 00000000 00000000 00000000 06000200 22b80000"
         " 08000300 00000000 08000400 02000000 08000500 09000000 08000600 04000000"
     )
+
+
+CAPTURED_SERVICE = Service("sh", 0x10, 300, "255.255.255.0")
+CAPTURED_SERVER = Server("tunneling", 2, 9, 4, "gue", 6080, "csum")
+
+
+def test_we_write_what_ipvsadm_writes() -> None:
+    command, attributes = codec.request(Change("service", WEB, None, CAPTURED_SERVICE))
+    assert generic_body(command, codec.VERSION, attributes) == ipvs_captured.NEW_SERVICE
+    key = (WEB, "10.130.17.30", 80)
+    assert codec.request(Change("server", key, None, CAPTURED_SERVER))[2] == ipvs_captured.NEW_SERVER
+
+
+def test_we_read_what_the_kernel_answered() -> None:
+    for _twice in range(2):  # the second time by the remembered layout
+        assert codec.decoded_service(ipvs_captured.SERVICE_REPLY) == (WEB, CAPTURED_SERVICE)
+        found = codec.decoded_server(ipvs_captured.SERVER_REPLY, WEB)
+        assert found == (("10.130.17.30", 80), CAPTURED_SERVER)
+        assert codec.decoded_connections(ipvs_captured.SERVER_REPLY, WEB) == (("10.130.17.30", 80), 0)
+
+
+@pytest.mark.parametrize("reply", [ipvs_captured.SERVICE_REPLY, ipvs_captured.SERVER_REPLY])
+def test_a_truncated_reply_is_refused(reply: bytes) -> None:
+    """At whatever length: what is lost is never taken for a default that was not sent."""
+    decode = (
+        codec.decoded_service if reply is ipvs_captured.SERVICE_REPLY else lambda body: codec.decoded_server(body, WEB)
+    )
+    for length in range(len(reply)):
+        with pytest.raises(Malformed):
+            decode(reply[:length])
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="pyroute2 reads the machine's own order")

@@ -132,8 +132,6 @@ def server_attributes(address: str, port: int, server: Server) -> bytes:
         server_name_attributes(address, port),
         u32(DEST_FWD_METHOD, FORWARD_METHODS[server.forward]),
         u32(DEST_WEIGHT, server.weight),
-        u32(DEST_U_THRESH, server.upper),
-        u32(DEST_L_THRESH, server.lower),
     ]
     if server.forward == "tunneling":
         parts += [
@@ -141,6 +139,7 @@ def server_attributes(address: str, port: int, server: Server) -> bytes:
             port_attribute(DEST_TUN_PORT, server.tunnel_port),
             u16(DEST_TUN_FLAGS, TUNNEL_FLAGS[server.checksum]),
         ]
+    parts += [u32(DEST_U_THRESH, server.upper), u32(DEST_L_THRESH, server.lower)]
     return nested(DEST, *parts)
 
 
