@@ -27,7 +27,7 @@ from ipvs_objects import states
 pytestmark = pytest.mark.ip_vs
 
 SOME = settings(
-    max_examples=int(os.environ.get("LVS_EXAMPLES", "20")),
+    max_examples=int(os.environ.get("LVS_EXAMPLES", "10")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
