@@ -62,8 +62,12 @@ def plan(have: State, want: State, order: Sequence[str], removals_first: bool = 
     return removals + others if removals_first else others + removals
 
 
-def applied(state: State, changes: Iterable[Change]) -> dict[Identity, Any]:
-    """The state after ``changes``."""
+def applied(state: State, changes: Iterable[Change]) -> State:
+    """The state after ``changes``; a state that is no plain mapping may know a cheaper way itself."""
+    own = getattr(state, "applied", None)
+    if own is not None:
+        after: State = own(changes)
+        return after
     result = dict(state)
     for change in changes:
         if change.removes:

@@ -276,9 +276,11 @@ class Codec:
         known = self._encoded
         packed, family = socket.inet_pton, ADDRESS_FAMILY[self.family]
         for key, options in entries:
-            address = key.partition("/")[0].partition(",")[0]
-            rest = (key[len(address) :], options)
-            around = known.get(rest) or self._learn(address, rest)
+            address, _comma, rest = key.partition(",")
+            around = known.get((rest, options))
+            if around is None or "/" in address:
+                address = address.partition("/")[0]
+                around = self._learn(address, key, options)
             result.append(around[0] + packed(family, address) + around[1])
         return result
 
@@ -290,14 +292,19 @@ class Codec:
             flags |= FLAG_PHYSDEV
         return data + more + (be32(CADT_FLAGS, flags) if flags else b"")
 
-    def _learn(self, address: str, rest: Tuple[str, Options]) -> Tuple[bytes, bytes]:
-        """The bytes before and behind the first address of an entry that goes on with ``rest``."""
-        whole = nested(DATA, self._attributes(address + rest[0], rest[1]))
-        size = HOST_BITS[self.family] // 8
-        if len(self._encoded) >= _CACHE_SIZE:
-            self._encoded.clear()
-        # DATA, IP and IPADDR headers stand in front: 4 bytes each.
-        self._encoded[rest] = around = (whole[:12], whole[12 + size :])
+    def _learn(self, address: str, key: str, options: Options) -> Tuple[bytes, bytes]:
+        """The bytes before and behind the first address of an entry; kept for all with the same rest."""
+        rest = key[len(address) :]
+        around = self._encoded.get((rest, options))
+        if around is None:
+            whole = nested(DATA, self._attributes(key, options))
+            size = HOST_BITS[self.family] // 8
+            if len(self._encoded) >= _CACHE_SIZE:
+                self._encoded.clear()
+            # DATA, IP and IPADDR headers stand in front: 4 bytes each.
+            around = (whole[:12], whole[12 + size :])
+            # What begins with a prefix length keeps its slash, so that it is no other rest's name.
+            self._encoded[(rest if rest[:1] == "/" else rest[1:], options)] = around
         return around
 
     def decode(self, adt: bytes, into: Dict[str, Options]) -> None:

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Hashable, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Hashable, Iterable, Iterator, Mapping, NamedTuple, Optional
 
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import ENTRY, SET, Set
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Options
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import Identity, State
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Identity, State
 
 Entries = Dict[str, Options]
 
@@ -55,6 +55,24 @@ class SetState(Mapping[Identity, Any]):
         elif kind == SET:
             return self.contents.others[str(key)]
         raise KeyError(identity)
+
+    def applied(self, changes: Iterable[Change]) -> SetState:
+        """What ``plan.applied`` gives."""
+        header, members, others = self.contents.header, dict(self.contents.members), dict(self.contents.others)
+        for change in changes:
+            if change.kind == ENTRY:
+                _owner, key = _pair(change.key)
+                if change.after is None:
+                    members.pop(key, None)
+                else:
+                    members[key] = change.after
+            elif change.key == self.name:
+                header = change.after
+            elif change.after is None:
+                others.pop(str(change.key), None)
+            else:
+                others[str(change.key)] = change.after
+        return SetState(self.name, Contents(header, members, others))
 
 
 def _pair(key: Hashable) -> Any:
