@@ -34,7 +34,7 @@ section units; ls /run/systemd/system | grep -v -E '^(session|user|systemd-)' ; 
 section sysctls
 for name in net.ipv4.ip_forward net.ipv6.conf.all.forwarding; do sysctl $name; done
 sysctl net.ipv4.vs 2>/dev/null | grep -E 'conntrack =|expire_nodest|sync_threshold' || echo 'net.ipv4.vs.conntrack = 0'
-section own; ls /run/lulab-lvs 2>/dev/null | grep -v '^lock$'; true
+section own; ls /run/lulab-lvs /var/lib/lulab-lvs /etc/lulab-lvs 2>/dev/null | grep -v '^lock$'; true
 """
 
 

@@ -14,6 +14,12 @@ options:
       - Name of the network namespace to act in, as C(ip netns list) shows it.
       - The default is the namespace that the module is run in.
     type: str
+  boot_script:
+    description:
+      - An absolute path. Keep the commands that build this from nothing in a shell script there, for a service that runs
+        at boot, as nothing that the kernel holds survives one. The role P(lulab.lvs.boot#role) brings such a service.
+      - The script is removed where there is nothing to build, with O(ignore:state=absent).
+    type: path
 requirements:
   - The privilege to configure the network (C(CAP_NET_ADMIN)), in most cases C(become=true).
 """

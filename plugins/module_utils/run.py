@@ -15,15 +15,20 @@ from typing import Any, Callable, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import boot
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside, locked, require_net_admin
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, applied, undone
 
 ECHOED_ITEMS = 100
-COMMON_OPTIONS: dict[str, Any] = {"netns": {"type": "str"}}
+COMMON_OPTIONS: dict[str, Any] = {"netns": {"type": "str"}, "boot_script": {"type": "path"}}
 
 
 def nothing_more(state: State) -> dict[str, Any]:
     return {}
+
+
+def no_commands(changes: Sequence[Change]) -> list[str]:
+    return []
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Concern:
     ``commands(changes)`` gives what one would have typed, in the field's own tool.
     ``listing(state)`` prints a state as that tool lists it, for the diff.
     ``report(state)`` gives more return values, from the state that results.
+    ``notes(changes)`` gives the commands that leave our own notes of the changes, for a script of the boot.
     """
 
     read: Callable[[], State]
@@ -44,6 +50,7 @@ class Concern:
     commands: Callable[[Sequence[Change]], list[str]]
     listing: Callable[[State], str]
     report: Callable[[State], dict[str, Any]] = nothing_more
+    notes: Callable[[Sequence[Change]], list[str]] = no_commands
 
 
 def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> None:
@@ -54,9 +61,13 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> No
     """
     try:
         concern = build(module.params)
+        netns, script = module.params["netns"], module.params["boot_script"]
+        boot.check_path(script, netns)
         require_net_admin()
-        with inside(module.params.get("netns")), locked():
+        with inside(netns), locked():
             result = converge(concern, check_mode=module.check_mode, with_diff=module._diff)
+            if script:
+                keep_for_boot(script, concern, result, module.check_mode)
     except LvsError as error:
         module.fail_json(msg=str(error), invocation=invocation(module.params), **error.details)
     module.exit_json(invocation=invocation(module.params), **result)
@@ -85,6 +96,19 @@ def converge(concern: Concern, check_mode: bool, with_diff: bool) -> dict[str, A
         carry_out(concern, changes)
     result.update(concern.report(after))
     return result
+
+
+def keep_for_boot(path: str, concern: Concern, result: dict[str, Any], check_mode: bool) -> None:
+    """Make the script at ``path`` what builds the wanted state from nothing; ``result`` tells of it."""
+    changes = concern.plan({})
+    before, after = boot.read(path), boot.script_of(concern.notes(changes) + concern.commands(changes))
+    if before == after:
+        return
+    result["changed"] = True
+    if "diff" in result:
+        result["diff"] = [result["diff"], {"before": before, "after": after, "before_header": path, "after_header": path}]
+    if not check_mode:
+        boot.write(path, after)
 
 
 def carry_out(concern: Concern, changes: Sequence[Change]) -> None:

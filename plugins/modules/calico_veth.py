@@ -189,6 +189,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import endpoint as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
 from ansible_collections.lulab.lvs.plugins.module_utils.model import endpoint as model
@@ -240,6 +241,7 @@ def build(params: dict[str, Any]) -> Concern:
         commands=commands,
         listing=listing,
         report=lambda state: model.report(wish, state),
+        notes=namespace.note_commands,
     )
 
 

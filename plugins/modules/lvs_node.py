@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Checks that the host can do what is asked of it, loads kernel modules, then sets sysctls, in this order,
     because C(net.ipv4.vs.conntrack) exists only once C(ip_vs) is loaded.
-  - Writes each sysctl's value from before the first change to C(/run/lulab-lvs/node.json), so that O(state=absent)
-    puts it back. Nothing of this survives a reboot, neither the values nor the file.
+  - Writes each sysctl's value from before the first change to C(/var/lib/lulab-lvs/node.json), so that O(state=absent)
+    puts it back. The values do not survive a reboot, the file does.
   - Nothing is changed unless all checks pass.
 author: The lulab.lvs founders (@lulab)
 extends_documentation_fragment:

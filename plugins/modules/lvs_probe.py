@@ -16,7 +16,6 @@ description:
   - Reads only, apart from the traffic it sends.
 author: The lulab.lvs founders (@lulab)
 extends_documentation_fragment:
-  - lulab.lvs.common
   - lulab.lvs.common.attributes
 options:
   vip:
@@ -62,6 +61,9 @@ options:
     type: str
   snat:
     description: The node's address that the real servers should see. Without it SNAT is not checked.
+    type: str
+  netns:
+    description: Name of the network namespace that is the host's, as C(ip netns list) shows it.
     type: str
   ping:
     description: Addresses to ping from O(vantage).
@@ -117,7 +119,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside, require_net_admin
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.probe import Probe, probe
 from ansible_collections.lulab.lvs.plugins.module_utils.model.probe import parse_servers
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS
 
 SERVER_OPTIONS: dict[str, Any] = {
     "address": {"type": "str", "required": True},
@@ -136,7 +137,7 @@ OPTIONS: dict[str, Any] = {
     "ping": {"type": "list", "elements": "str", "default": []},
     "traces": {"type": "list", "elements": "list", "default": []},
     "patience": {"type": "float", "default": 15.0},
-    **COMMON_OPTIONS,
+    "netns": {"type": "str"},
 }
 
 

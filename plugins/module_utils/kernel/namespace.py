@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 from contextlib import suppress
+from typing import Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, errno_words
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import (
@@ -21,6 +22,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import (
     enter,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import Namespace
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
 
 NOTES = os.path.join(RUN_DIRECTORY, "netns")
 
@@ -60,6 +62,12 @@ def _note(name: str, inode: str) -> None:
     os.makedirs(NOTES, mode=0o755, exist_ok=True)
     with open(os.path.join(NOTES, name), "w", encoding="ascii") as note:
         note.write(inode)
+
+
+def note_commands(changes: Sequence[Change]) -> list[str]:
+    """What notes, at boot, that the namespaces which ``ip netns add`` is going to make are ours."""
+    names = [str(change.key) for change in changes if change.kind == "namespace" and change.creates]
+    return ["mkdir -p %s && : > %s" % (NOTES, os.path.join(NOTES, name)) for name in names]
 
 
 def create(name: str) -> None:

@@ -11,15 +11,17 @@ import subprocess
 from typing import Callable, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError, Refused, Unsupported
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import RUN_DIRECTORY
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import interface_holding, route_covering
 from ansible_collections.lulab.lvs.plugins.module_utils.model.node import LEDGER, Ledger, Node, from_json, to_json
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 
+# On disk: what boot scripts build again has to be taken back after a reboot, too.
+LEDGER_DIRECTORY = "/var/lib/lulab-lvs"
+
 
 def ledger_file(netns: str | None) -> str:
     """Where the ledger of the namespace ``netns`` is; None is the host's own."""
-    return os.path.join(RUN_DIRECTORY, "node-%s.json" % netns if netns else "node.json")
+    return os.path.join(LEDGER_DIRECTORY, "node-%s.json" % netns if netns else "node.json")
 
 
 def read(node: Node, path: str) -> State:
@@ -125,6 +127,7 @@ def _apply_ledger(change: Change, path: str) -> None:
         return
     # A sysctl that a module brings along has no value to remember until that module is loaded, just before this.
     known = tuple((name, read_sysctl(name) if value is None else value) for name, value in change.after.sysctls)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     temporary = path + ".new"
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(to_json(Ledger(known, change.after.records)))

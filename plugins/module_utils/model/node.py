@@ -3,7 +3,7 @@
 
 """A node made ready, as values: kernel modules loaded, sysctls set, and what was there before written down.
 
-The ledger is what the host remembers of us until it reboots: each sysctl's value from before our first change,
+The ledger is what the host remembers of us: each sysctl's value from before our first change,
 and the records of the experiments whose objects stand on it.
 """
 

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What survives a boot: the scripts that the modules keep build from nothing what was declared."""
+
+from __future__ import annotations
+
+KEPT = "/etc/lulab-lvs /etc/systemd/system/lulab-lvs-boot.service /etc/systemd/system/lulab-backend.service /var/lib/lulab-lvs"
+
+
+def test_the_scripts_of_the_boot_build_from_nothing_what_was_declared(lab):
+    base = lab.snapshots()
+    extra = {"exp4_pod_at_boot": True}
+    lab.play("exp4", extra=extra)
+    built = lab.snapshots()
+    assert lab.play("exp4", extra=extra).changed() == 0
+    for host in built:
+        assert lab.on(host, "systemctl is-enabled lulab-lvs-boot lulab-backend").split() == ["enabled", "enabled"]
+        lab.on(host, "tar -cf /root/kept.tar %s" % KEPT)
+
+    # A host with the files of before, and nothing in the kernel: what a boot finds.
+    lab.play("clean")
+    assert lab.snapshots() == base
+    for host in built:
+        lab.on(host, "tar -xf /root/kept.tar -C / && rm /root/kept.tar && systemctl daemon-reload")
+        lab.on(host, "systemctl start lulab-lvs-boot && systemctl enable --now lulab-backend")
+
+    assert lab.snapshots() == built
+    lab.play("verify")
+    lab.play("clean")
+    assert lab.snapshots() == base
