@@ -101,6 +101,11 @@ def test_the_commands_are_those_of_the_article():
     ]
 
 
+def test_from_nothing_read_the_commands_are_the_same():
+    layout = layout_of(**EXPERIMENT_2)
+    assert commands(chains.towards(layout, {})) == told(**EXPERIMENT_2)
+
+
 def test_experiment_1_has_one_rule_and_no_chain():
     rule = {"address": "169.254.1.100", "port": 80, "protocol": None}
     assert told(ipvs_rules=[rule]) == [

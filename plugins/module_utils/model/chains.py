@@ -306,6 +306,8 @@ def state_from(layout: Layout, family: str, tables: Dict[str, Table]) -> Dict[An
 
 def towards(layout: Layout, have: State) -> List[Change]:
     """The changes from ``have``; raises ``LvsError`` when a chain to be removed is used by others."""
+    hooks = {("hook", (family, *place)): () for family in layout.families for place in _wanted(layout, family)}
+    have = {**hooks, **have}  # builtin chains are there even where nobody has read them
     want = dict(have)
     for family in layout.families:
         chains = _chains(layout, family)
