@@ -5,20 +5,32 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NetlinkError
+from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
+from ansible_collections.lulab.lvs.plugins.modules import calico_veth
 from harness import run_module, sh
 
 HOST, NEIGHBOUR = "10.130.17.30", "10.130.17.31"
 PEERS = [{"to": "172.16.1.0/24", "via": NEIGHBOUR}]
+SYSCTLS = (
+    "ipv4/conf/cali*/proxy_arp ipv4/neigh/cali*/proxy_delay ipv6/conf/cali*/proxy_ndp ipv6/neigh/cali*/proxy_delay"
+)
 EXAMPLES = int(os.environ.get("LVS_EXAMPLES", "4"))
 
 
@@ -54,6 +66,14 @@ def endpoint(host: str, **options: Any) -> dict[str, Any]:
     return {"netns": host, "namespace": host + "-ns0", "addresses": ["172.16.0.10/24"], **options}
 
 
+def here(check: bool = False, **given: Any) -> dict[str, Any]:
+    """What the module does, in this process: for tests that do it many times."""
+    params = {name: option.get("default") for name, option in calico_veth.OPTIONS.items()}
+    concern = calico_veth.build({**params, **given})
+    with inside(given["netns"]):
+        return {"failed": False, **converge(concern, check_mode=check, with_diff=True)}
+
+
 def works(result: dict[str, Any], changed: bool) -> dict[str, Any]:
     assert not result["failed"], result["msg"]
     assert result["changed"] is changed, (result["commands"], result["diff"])
@@ -84,9 +104,9 @@ def looks(netns: str) -> dict[str, Any]:
             if route.get("protocol") != "kernel":
                 shown["routes"].append(sorted((key, str(value)) for key, value in route.items() if key != "flags"))
     shown["routes"].sort()
-    names = "proxy_arp|proxy_ndp|neigh.*proxy_delay"
-    listed = sh("ip netns exec %s sysctl -a 2>/dev/null | grep -E '(%s) ' | grep cali" % (netns, names), check=False)
-    shown["sysctls"] = listed
+    shown["sysctls"] = sh(
+        "nsenter --net=/run/netns/%s sh -c 'cd /proc/sys/net && grep -s . %s'" % (netns, SYSCTLS), False
+    )
     return shown
 
 
@@ -112,8 +132,8 @@ def test_experiment_4s_endpoint_is_built_and_a_second_run_changes_nothing(host: 
     ]
     assert looks(pod)["links"]["veth0"] == ("veth", True, 1450, None, [("172.16.0.10", 24)])
     assert looks(host)["links"]["cali0"] == ("veth", True, 1450, None, [])
-    assert "net.ipv4.conf.cali0.proxy_arp = 1" in looks(host)["sysctls"]
-    assert "net.ipv4.neigh.cali0.proxy_delay = 0" in looks(host)["sysctls"]
+    assert "ipv4/conf/cali0/proxy_arp:1" in looks(host)["sysctls"]
+    assert "ipv4/neigh/cali0/proxy_delay:0" in looks(host)["sysctls"]
     assert result["endpoints"][0]["addresses"] == ["172.16.0.10/24"]
     works(run_module("calico_veth", **endpoint(host, routes=PEERS)), False)
 
@@ -162,13 +182,13 @@ def test_a_namespace_of_ours_that_others_use_by_now_stays(host: str) -> None:
 
 def test_a_run_cut_off_after_any_command_is_completed(host: str) -> None:
     options = endpoint(host, addresses=["172.16.0.10/24", "fd00:16::10"], routes=PEERS, mac="ee:ee:ee:ee:ee:ee")
-    commands = works(run_module("calico_veth", **options), True)["commands"]
+    commands = works(here(**options), True)["commands"]
     whole = everything(host)
     for cut in range(len(commands)):
-        run_module("calico_veth", **{**options, "state": "absent"})
+        here(**{**options, "state": "absent"})
         forget_pods(host)
         typed(host, commands[:cut])
-        works(run_module("calico_veth", **options), True)
+        works(here(**options), True)
         assert everything(host) == whole, commands[:cut]
 
 
@@ -314,6 +334,53 @@ def test_a_refused_change_takes_back_all_before_it(host: str) -> None:
     assert everything(host) == before
 
 
+def refuse() -> None:
+    raise NetlinkError(errno.ENOBUFS)
+
+
+def stop_at(patch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
+    """Do ``act`` instead of the change of that number, counted from 0."""
+    places = itertools.count()
+    for kind, step in list(network._STEPS.items()):
+
+        def counted(hands: Any, change: Any, step: Callable[[Any, Any], None] = step) -> None:
+            if next(places) == number:
+                act()
+            step(hands, change)
+
+        patch.setitem(network._STEPS, kind, counted)
+
+
+def test_any_change_that_is_refused_takes_back_all_before_it(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = endpoint(host, addresses=["172.16.0.10/24", "fd00:16::10"], routes=PEERS)
+    before = everything(host)
+    count = len(here(check=True, **options)["commands"])
+    for refused in range(count):
+        with monkeypatch.context() as patch:
+            stop_at(patch, refused, refuse)
+            with pytest.raises(LvsError, match="ENOBUFS") as caught:
+                here(**options)
+        assert len(caught.value.details["undone"]) == refused
+        assert caught.value.details["standing"] == []
+        assert everything(host) == before
+
+
+def test_a_run_killed_before_any_change_is_completed_by_the_next(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = endpoint(host, addresses=["172.16.0.10/24", "fd00:16::10"], routes=PEERS)
+    count = len(here(**options)["commands"])
+    whole = everything(host)
+    for killed in range(count):
+        here(**{**options, "state": "absent"})
+        child = os.fork()
+        if child == 0:
+            stop_at(monkeypatch, killed, lambda: os.kill(os.getpid(), signal.SIGKILL))
+            here(**options)
+            os._exit(1)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+        works(here(**options), True)
+        assert everything(host) == whole
+
+
 # Traffic
 
 
@@ -414,13 +481,13 @@ def test_the_commands_build_what_the_module_builds(host: str, first: dict[str, A
     try:
         uplink(twin)
         for wish in (first, second):
-            commands = run_module("calico_veth", check=True, **on(twin, wish))["commands"]
+            commands = here(check=True, **on(twin, wish))["commands"]
             typed(twin, commands)
-            works(run_module("calico_veth", **on(host, wish)), bool(commands))
+            works(here(**on(host, wish)), bool(commands))
             assert everything(host) == everything(twin), commands
-            works(run_module("calico_veth", **on(twin, wish)), False)
-        run_module("calico_veth", **on(host, first, state="absent"))
-        run_module("calico_veth", **on(host, second, state="absent"))
+            works(here(**on(twin, wish)), False)
+        here(**on(host, first, state="absent"))
+        here(**on(host, second, state="absent"))
         assert list(everything(host)) == [""]
     finally:
         for name in (host, twin):

@@ -62,11 +62,12 @@ def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
         outputs = _outputs(wish, here, socket_) if wish.present else {}
         state: Dict[Any, Any] = {}
         shared: Set[str] = set()
+        ours = {endpoint.name for endpoint in wish.endpoints}
         for endpoint in wish.endpoints:
             inside = _inside(endpoint)
             pair = _pair(endpoint, here, inside, _number(socket_, endpoint.namespace))
             if wish.present:
-                _check(endpoint, here, inside, pair)
+                _check(endpoint, here, inside, pair, ours)
             state.update(_endpoint_state(endpoint, here, inside, pair))
             if _used_by_others(endpoint, inside):
                 shared.add(endpoint.namespace)
@@ -270,7 +271,7 @@ def _used_by_others(endpoint: Endpoint, inside: View) -> bool:
 # What stands in the way
 
 
-def _check(endpoint: Endpoint, here: View, inside: View, pair: Optional[Veth]) -> None:
+def _check(endpoint: Endpoint, here: View, inside: View, pair: Optional[Veth], ours: Set[str]) -> None:
     where = endpoint.where
     row = here.links.get(endpoint.name)
     if row is not None and pair is None:
@@ -287,7 +288,7 @@ def _check(endpoint: Endpoint, here: View, inside: View, pair: Optional[Veth]) -
             % (endpoint.namespace, endpoint.name),
         )
     for place, (address, _prefix) in enumerate(endpoint.addresses):
-        _check_address("%saddresses[%d]" % (where, place), address, endpoint, here, inside)
+        _check_address("%saddresses[%d]" % (where, place), address, endpoint, here, inside, ours)
     _check_default_routes(endpoint, inside)
 
 
@@ -309,7 +310,8 @@ def _check_pair(endpoint: Endpoint, pair: Veth) -> None:
         )
 
 
-def _check_address(parameter: str, address: str, endpoint: Endpoint, here: View, inside: View) -> None:
+def _check_address(parameter: str, address: str, endpoint: Endpoint, here: View, inside: View, ours: Set[str]) -> None:
+    """``ours`` are all endpoints that are asked for: an address may go from one of them to another."""
     for row in here.addresses:
         if str(row.address) == address and here.name(row.index) != endpoint.interface:
             raise BadInput(parameter, address, "the host's own interface %s has this address" % here.name(row.index))
@@ -318,7 +320,7 @@ def _check_address(parameter: str, address: str, endpoint: Endpoint, here: View,
             holder = inside.name(row.index)
             raise BadInput(parameter, address, "%s in namespace %s has this address" % (holder, endpoint.namespace))
     for route in here.routes_to(host_route(address)):
-        if here.name(route.output) != endpoint.name or route.multipath or route.via is not None:
+        if here.name(route.output) not in ours or route.multipath or route.via is not None:
             raise BadInput(parameter, address, "a route leads there by another way, %s" % _route_text(here, route))
 
 
