@@ -281,7 +281,7 @@ def route_row(body: bytes) -> RouteRow:
     family, length, _source, _tos, table, protocol, scope, kind, _flags = _unpacked(_ROUTE, body)
     found = parsed(body, _ROUTE.size)
     zero = bytes(4 if family == socket.AF_INET else 16)
-    destination = ipaddress.ip_network((_address(family, found.get(RTA_DST, zero)), length), strict=False)
+    destination = _network(_address(family, found.get(RTA_DST, zero)), length)
     hops = _outputs(found[RTA_MULTIPATH]) if RTA_MULTIPATH in found else []
     output = integer(found[RTA_OIF]) if RTA_OIF in found else (hops[0] if hops else None)
     return RouteRow(
@@ -295,6 +295,12 @@ def route_row(body: bytes) -> RouteRow:
         metric=integer(found[RTA_PRIORITY]) if RTA_PRIORITY in found else 0,
         multipath=bool(hops),
     )
+
+
+def _network(address: Address, length: int) -> Network:
+    if length > address.max_prefixlen:
+        raise Malformed("a prefix length of %d for %s" % (length, address))
+    return ipaddress.ip_network((address, length), strict=False)
 
 
 def _gateway(family: int, found: dict[int, bytes]) -> Optional[Address]:
