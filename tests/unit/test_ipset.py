@@ -36,7 +36,7 @@ SAMPLES: Dict[str, List[str]] = {
     "hash:mac": ["02:00:0A:82:11:1E"],
     "hash:net": ["10.0.0.0/8", "10.0.0.1"],
     "hash:net,iface": ["10.0.0.0/8,eth0", "0.0.0.0/0,physdev:br0"],
-    "hash:net,net": ["10.0.0.0/8,0.0.0.0/0", "10.0.0.0/8,10.0.0.1"],
+    "hash:net,net": ["10.0.0.0/8,128.0.0.0/1", "10.0.0.0/8,10.0.0.1"],
     "hash:net,port": ["10.0.0.0/8,sctp:7"],
     "hash:net,port,net": ["0.0.0.0/0,tcp:80,10.0.0.0/8"],
     "list:set": ["other"],

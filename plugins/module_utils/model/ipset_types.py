@@ -63,7 +63,7 @@ _ROWS = (
     Type("hash:ip,port,ip", ("ip", "port", "second ip"), BOTH, 6, HASH),
     Type("hash:ip,port,net", ("ip", "port", "second net"), BOTH, 8, HASH),
     Type("hash:net", ("net",), BOTH, 7, HASH),
-    Type("hash:net,net", ("net", "second net"), BOTH, 4, HASH | {"netmask", "bitmask"}, zero_net=True),
+    Type("hash:net,net", ("net", "second net"), BOTH, 4, HASH | {"netmask", "bitmask"}),
     Type("hash:net,port", ("net", "port"), BOTH, 8, HASH),
     Type("hash:net,port,net", ("net", "port", "second net"), BOTH, 3, HASH, zero_net=True),
     Type("hash:net,iface", ("net", "iface"), BOTH, 8, HASH, zero_net=True),
