@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -34,7 +35,7 @@ section units; ls /run/systemd/system | grep -v -E '^(session|user|systemd-)' ; 
 section sysctls
 for name in net.ipv4.ip_forward net.ipv6.conf.all.forwarding; do sysctl $name; done
 sysctl net.ipv4.vs 2>/dev/null | grep -E 'conntrack =|expire_nodest|sync_threshold' || echo 'net.ipv4.vs.conntrack = 0'
-section own; ls /run/lulab-lvs /var/lib/lulab-lvs /etc/lulab-lvs 2>/dev/null | grep -v '^lock$'; true
+section own; find /run/lulab-lvs /var/lib/lulab-lvs /etc/lulab-lvs -type f ! -name lock 2>/dev/null | sort
 """
 
 
@@ -42,6 +43,19 @@ def sections(text: str) -> dict[str, str]:
     """The snapshot's parts by name."""
     parts = re.split(r"^== (\w+)\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2]))
+
+
+Snapshots = dict[str, dict[str, str]]
+
+
+def differences(before: Snapshots, after: Snapshots) -> list[str]:
+    """The lines that are in one snapshot only, each with its host and part; empty when they are equal."""
+    lines = []
+    for host in before:
+        for part in before[host].keys() | after[host].keys():
+            old, new = (one[host].get(part, "").splitlines() for one in (before, after))
+            lines += ["%s %s: %s" % (host, part, line) for line in difflib.unified_diff(old, new, n=0, lineterm="")]
+    return lines
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,7 @@ class Lab:
     def snapshot(self, host: str) -> dict[str, str]:
         return sections(self.on(host, SNAPSHOT))
 
-    def snapshots(self) -> dict[str, dict[str, str]]:
+    def snapshots(self) -> Snapshots:
         return {host: self.snapshot(host) for host in HOSTS}
 
     def play(self, *playbooks: str, extra: Any = None, options: tuple[str, ...] = (), fails: bool = False) -> Played:
