@@ -26,12 +26,16 @@ section() { echo "== $1"; }
 section iptables; iptables-save | sed -E 's/\[[0-9]+:[0-9]+\]//; /^#/d'
 section ipset; ipset save | sed -E 's/ (bucketsize|initval) 0?x?[0-9a-f]+//g' | sort
 section ipvs; ipvsadm -Sn 2>/dev/null | sort
-section links; ip -o link | sed -E 's/^[0-9]+: //; s/@if[0-9]+/@/; s/link-netnsid [0-9]+//; s/ether ([0-9a-f:]+)/ether/' | sort
+section links
+ip -o link | sed -E 's/^[0-9]+: //; s/@if[0-9]+/@/; s/link-netnsid [0-9]+//; s/ether ([0-9a-f:]+)/ether/' | sort
 section addresses; ip -o address | sed -E 's/^[0-9]+: //; /fe80::/d' | sort
 section routes; ip route | sort; ip -6 route | grep -v fe80:: | sort
 section namespaces
-for ns in $(ip netns list | cut -d' ' -f1 | sort); do echo "$ns"; ip -n $ns -o address | grep -v fe80:: | sed 's/^[0-9]*: //'; ip -n $ns route; done
-section units; ls /run/systemd/system | grep -v -E '^(session|user|systemd-)' ; pgrep -af 'http.server' | sed 's/^[0-9]* //' | sort
+for ns in $(ip netns list | cut -d' ' -f1 | sort); do
+  echo "$ns"; ip -n $ns -o address | grep -v fe80:: | sed 's/^[0-9]*: //'; ip -n $ns route
+done
+section units; ls /run/systemd/system | grep -v -E '^(session|user|systemd-)'
+pgrep -af 'http.server' | sed 's/^[0-9]* //' | sort
 section sysctls
 for name in net.ipv4.ip_forward net.ipv6.conf.all.forwarding; do sysctl $name; done
 sysctl net.ipv4.vs 2>/dev/null | grep -E 'conntrack =|expire_nodest|sync_threshold' || echo 'net.ipv4.vs.conntrack = 0'

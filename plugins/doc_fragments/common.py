@@ -16,8 +16,8 @@ options:
     type: str
   boot_script:
     description:
-      - An absolute path. Keep the commands that build this from nothing in a shell script there, for a service that runs
-        at boot, as nothing that the kernel holds survives one. The role P(lulab.lvs.boot#role) brings such a service.
+      - An absolute path. Keep the commands that build this from nothing in a shell script there, for a service that
+        runs at boot, as nothing that the kernel holds survives one. The role P(lulab.lvs.boot#role) brings such a one.
       - The script is removed where there is nothing to build, with O(ignore:state=absent).
     type: path
 requirements:
@@ -31,7 +31,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Returns what has changed, or in C(check_mode) would change, when in diff mode.
     support: full
   platform:
     description: Target OS that can be operated against.

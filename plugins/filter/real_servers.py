@@ -27,7 +27,8 @@ options:
     type: int
     required: true
   answers:
-    description: Whether to add what each server's C(/lu) answers, as O(lulab.lvs.lvs_probe#module:real_servers) takes it.
+    description:
+      - Whether to add what each server's C(/lu) answers, as O(lulab.lvs.lvs_probe#module:real_servers) takes it.
     type: bool
     default: false
 """
@@ -40,7 +41,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Dictionaries with RV(ignore:address) and RV(ignore:port), as O(lulab.lvs.ipvs_service#module:servers) takes them.
+  description:
+    - Dictionaries with RV(ignore:address) and RV(ignore:port), as O(lulab.lvs.ipvs_service#module:servers) takes them.
   type: list
   elements: dict
 """

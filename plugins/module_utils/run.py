@@ -106,7 +106,10 @@ def keep_for_boot(path: str, concern: Concern, result: dict[str, Any], check_mod
         return
     result["changed"] = True
     if "diff" in result:
-        result["diff"] = [result["diff"], {"before": before, "after": after, "before_header": path, "after_header": path}]
+        result["diff"] = [
+            result["diff"],
+            {"before": before, "after": after, "before_header": path, "after_header": path},
+        ]
     if not check_mode:
         boot.write(path, after)
 

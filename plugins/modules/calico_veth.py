@@ -189,8 +189,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import endpoint as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace, network
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
 from ansible_collections.lulab.lvs.plugins.module_utils.model import endpoint as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import commands, listing

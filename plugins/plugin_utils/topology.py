@@ -91,7 +91,9 @@ def _refuse_overlaps(hosts: Sequence[Host]) -> None:
                 raise TopologyError("%s: pod_cidr: %s overlaps %s of %s" % (name, network, earlier, other))
         for host in hosts:
             if IPAddress(host.host_ip) in network:
-                raise TopologyError("%s: pod_cidr: %s covers host_ip %s of %s" % (name, network, host.host_ip, host.name))
+                raise TopologyError(
+                    "%s: pod_cidr: %s covers host_ip %s of %s" % (name, network, host.host_ip, host.name)
+                )
 
 
 def check_vip(hosts: Sequence[Host], vip: str) -> None:
@@ -101,7 +103,9 @@ def check_vip(hosts: Sequence[Host], vip: str) -> None:
         raise TopologyError("vip: %s is Calico's gateway address in every pod: choose another" % vip)
     for host in hosts:
         if address == IPAddress(host.host_ip) or (host.pod_ip and address == IPAddress(host.pod_ip)):
-            raise TopologyError("vip: %s is an address of %s: a virtual address must be nobody's own" % (vip, host.name))
+            raise TopologyError(
+                "vip: %s is an address of %s: a virtual address must be nobody's own" % (vip, host.name)
+            )
         if host.pod_cidr and address in IPNetwork(host.pod_cidr):
             raise TopologyError("vip: %s is inside pod_cidr %s of %s" % (vip, host.pod_cidr, host.name))
 

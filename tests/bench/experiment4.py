@@ -62,7 +62,9 @@ ip netns exec ns0 nohup python3 -m http.server 8888 > /dev/null 2>&1 &
 CLEAN = """
 pkill -f 'http.server 8888'
 ipvsadm -D -t 169.254.2.100:80
-for chain in PREROUTING OUTPUT; do iptables -t nat -D $chain -m comment --comment "lu service portals" -j LU-SERVICES; done
+for chain in PREROUTING OUTPUT; do
+  iptables -t nat -D $chain -m comment --comment "lu service portals" -j LU-SERVICES
+done
 iptables -t nat -D POSTROUTING -m comment --comment "lu postrouting rules" -j LU-POSTROUTING
 for chain in LU-SERVICES LU-POSTROUTING LU-MARK-MASQ; do iptables -t nat -F $chain; done
 for chain in LU-SERVICES LU-POSTROUTING LU-MARK-MASQ; do iptables -t nat -X $chain; done

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from harness import run_module, sh
 
 FORWARD = {"net.ipv4.ip_forward": 1}
@@ -65,8 +66,8 @@ def test_an_unfit_host_is_refused_before_anything_is_changed(netns, parameters, 
 
 
 def test_a_default_route_covers_the_gateway(netns):
-    sh("ip -n {0} link add veth0 type veth peer veth1 && ip -n {0} link set veth0 up".format(netns))
-    sh("ip -n {0} address add 192.0.2.1/24 dev veth0 && ip -n {0} link set veth1 up".format(netns))
+    sh(f"ip -n {netns} link add veth0 type veth peer veth1 && ip -n {netns} link set veth0 up")
+    sh(f"ip -n {netns} address add 192.0.2.1/24 dev veth0 && ip -n {netns} link set veth1 up")
     sh("ip -n %s route add default via 192.0.2.2" % netns)
     assert not run_module("lvs_node", netns=netns, reaches=["169.254.1.1"])["failed"]
 

@@ -62,7 +62,9 @@ def test_a_user_without_the_privilege(lab, untouched):
 
 
 def test_a_kernel_without_ip_vs(lab, untouched):
-    hide = "rmmod ip_vs_rr ip_vs 2>/dev/null; cd /lib/modules/$(uname -r) && mv kernel/net/netfilter/ipvs /root/ && depmod"
+    hide = (
+        "rmmod ip_vs_rr ip_vs 2>/dev/null; cd /lib/modules/$(uname -r) && mv kernel/net/netfilter/ipvs /root/ && depmod"
+    )
     lab.on("Host1", hide)
     try:
         played = lab.play("exp3", fails=True)

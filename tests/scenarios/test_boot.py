@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from labs import differences
 
-KEPT = "/etc/lulab-lvs /etc/systemd/system/lulab-lvs-boot.service /etc/systemd/system/lulab-backend.service /var/lib/lulab-lvs"
+UNITS = "/etc/systemd/system/lulab-lvs-boot.service /etc/systemd/system/lulab-backend.service"
+KEPT = "/etc/lulab-lvs /var/lib/lulab-lvs " + UNITS
 
 
 def test_the_scripts_of_the_boot_build_from_nothing_what_was_declared(lab):

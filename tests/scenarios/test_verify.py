@@ -54,7 +54,10 @@ IN_EXPERIMENT_3 = {
         "virtual service 169.254.2.100:80",
     ),
     "IPVS without conntrack": Break(
-        "Host0", "sysctl -w net.ipv4.vs.conntrack=0", "sysctl -w net.ipv4.vs.conntrack=1", "virtual service 169.254.2.100:80"
+        "Host0",
+        "sysctl -w net.ipv4.vs.conntrack=0",
+        "sysctl -w net.ipv4.vs.conntrack=1",
+        "virtual service 169.254.2.100:80",
     ),
 }
 IN_EXPERIMENT_4 = {
@@ -72,7 +75,9 @@ IN_EXPERIMENT_4 = {
         "real server 172.16.1.11:8888: does not answer",
     ),
     "a host that does not forward": Break(
-        "Host1", "sysctl -w net.ipv4.ip_forward=0", "sysctl -w net.ipv4.ip_forward=1; sysctl -w net.ipv4.conf.cali0.proxy_arp=1",
+        "Host1",
+        "sysctl -w net.ipv4.ip_forward=0",
+        "sysctl -w net.ipv4.ip_forward=1; sysctl -w net.ipv4.conf.cali0.proxy_arp=1",
         "does not answer",
     ),
 }

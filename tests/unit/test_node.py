@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model import node as model
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import applied, plan, undone
@@ -71,7 +72,9 @@ def test_the_ledger_survives_the_disk():
     assert model.from_json(model.to_json(ledger)) == ledger
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sysctls": [], "records": []}', '{"sysctls": {}, "records": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"sysctls": [], "records": []}', '{"sysctls": {}, "records": 3}']
+)
 def test_a_damaged_ledger_is_refused(text):
     with pytest.raises(ValueError):
         model.from_json(text)

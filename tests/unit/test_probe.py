@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model import probe as model
 

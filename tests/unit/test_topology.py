@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.lulab.lvs.plugins.plugin_utils import topology as model
 
 HOST0 = {"host_ip": "10.130.17.30", "pod_cidr": "172.16.0.0/24", "pod_ip": "172.16.0.10"}
@@ -28,7 +29,10 @@ def test_real_servers_are_the_hosts_or_their_pods():
     found = hosts(Host0=HOST0, Host1=HOST1)
     assert [one["address"] for one in model.real_servers(found, "host_ip", 8888)] == ["10.130.17.30", "10.130.17.31"]
     assert [one["address"] for one in model.real_servers(found, "pod_ip", 8888)] == ["172.16.0.10", "172.16.1.11"]
-    assert [one["answer"] for one in model.real_servers(found, "pod_ip", 8888, True)] == ["10.130.17.30", "10.130.17.31"]
+    assert [one["answer"] for one in model.real_servers(found, "pod_ip", 8888, True)] == [
+        "10.130.17.30",
+        "10.130.17.31",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,10 @@ def test_real_servers_are_the_hosts_or_their_pods():
         ({"host_ip": "10.130.17.30"}, "Host1: host_ip: 10.130.17.30 is also that of Host0"),
         ({"pod_cidr": "172.16.0.0/16"}, "Host1: pod_cidr: 172.16.0.0/16 overlaps 172.16.0.0/24 of Host0"),
         ({"pod_cidr": "172.16.1.0/33"}, "Host1: pod_cidr: '172.16.1.0/33' is no network"),
-        ({"pod_cidr": "172.16.1.11/24"}, "Host1: pod_cidr: 172.16.1.11/24 has host bits set: did you mean 172.16.1.0/24"),
+        (
+            {"pod_cidr": "172.16.1.11/24"},
+            "Host1: pod_cidr: 172.16.1.11/24 has host bits set: did you mean 172.16.1.0/24",
+        ),
         ({"pod_cidr": "10.130.17.0/24", "pod_ip": None}, "pod_cidr: 10.130.17.0/24 covers the host's own host_ip"),
         ({"pod_cidr": None, "pod_ip": "172.16.0.10"}, "Host1: pod_ip: 172.16.0.10 is also that of Host0"),
         ({"pod_ip": "172.16.9.9"}, "Host1: pod_ip: 172.16.9.9 is not inside pod_cidr 172.16.1.0/24"),

@@ -79,11 +79,14 @@ def check_host(node: Node, ledger_path: str) -> None:
         if not _loaded(name) and _modprobe("--dry-run", "--quiet", name).returncode:
             raise Unsupported(
                 "this kernel (%s) has no module %s: boot a kernel that has it, or install the package with the "
-                "distribution's further modules (linux-modules-extra, kernel-modules-extra)" % (os.uname().release, name)
+                "distribution's further modules (linux-modules-extra, kernel-modules-extra)"
+                % (os.uname().release, name)
             )
     for address in node.holds:
         if interface_holding(address) is None:
-            raise BadInput("holds", address, "no interface of this host has that address; 'ip addr' lists those there are")
+            raise BadInput(
+                "holds", address, "no interface of this host has that address; 'ip addr' lists those there are"
+            )
     for address in node.free:
         interface = interface_holding(address)
         if interface is not None and not read_ledger(ledger_path):
@@ -91,7 +94,9 @@ def check_host(node: Node, ledger_path: str) -> None:
     for address in node.reaches:
         if route_covering(address) is None:
             raise BadInput(
-                "reaches", address, "no route of this host covers it; a default route would ('ip route add default via ...')"
+                "reaches",
+                address,
+                "no route of this host covers it; a default route would ('ip route add default via ...')",
             )
 
 

@@ -111,7 +111,10 @@ def _servers(wanted: Probe) -> list[Finding]:
 
 def _server(wanted: Probe, server: RealServer) -> Finding:
     hop = "real server %s:%d" % (server.address, server.port)
-    remedy = "'systemctl status lulab-backend' on the host of %s; 'ip route get %s' here" % (server.answer, server.address)
+    remedy = "'systemctl status lulab-backend' on the host of %s; 'ip route get %s' here" % (
+        server.answer,
+        server.address,
+    )
     deadline = time.monotonic() + wanted.patience
     while True:
         try:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 Words = Tuple[str, ...]
@@ -211,15 +212,26 @@ def _by_protocol(general: List[Option]) -> str:
     return next((values[0] for _negated, name, values in general if name == "-p" and values), GENERAL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
-    """A rule without its chain: equal to another when the meaning is; ``words`` are as typed or printed."""
+    """A rule without its chain: equal to another when the meaning is; ``words`` are as typed or printed.
 
-    words: Words = field(compare=False)
-    meaning: Tuple[object, ...] = field(default=(), repr=False)
+    The meaning is found when it is asked for: of the thousands of rules that others may have, it never is.
+    """
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "meaning", meaning(self.words))
+    words: Words
+
+    @cached_property
+    def meaning(self) -> Tuple[object, ...]:
+        return meaning(self.words)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Rule):
+            return NotImplemented
+        return self.words == other.words or self.meaning == other.meaning
+
+    def __hash__(self) -> int:
+        return hash(self.meaning)
 
     @property
     def target(self) -> Optional[str]:
