@@ -45,6 +45,7 @@ TOOLS = (
     Tool("ps", "procps", "tells which processes run", ("lab", "test")),
     Tool("make", "make", "runs the project's commands", ("venv",)),
     Tool("git", "git", "tells which files are the project's", ("venv",)),
+    Tool("modprobe", "kmod", "loads kernel modules in the tests", ("test",)),
     Tool("ipset", "ipset", "reads and writes sets in the tests", ("test",)),
     Tool("iptables", "iptables", "reads and writes rules in the tests", ("test",)),
     Tool("ipvsadm", "ipvsadm", "is what the IPVS code is compared with", ("test",)),
