@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/playbooks/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup $(EXPERIMENTS) lab-up lab-down show verify clean ssh test
+.PHONY: help setup $(EXPERIMENTS) lab-up lab-down show verify clean ssh test bench
 
 help: ## List what there is to type
 	@awk -F ':.*## ' '/^[$$a-zA-Z0-9()_-]+:.*## / { sub("[$$][(]EXPERIMENTS[)]", "exp1|exp2|exp3|exp4", $$1); printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ ssh: ## Open a shell on a guest: make ssh HOST=Host1
 
 test: $(READY) ## Run all tests: unit, integration, scenarios
 	@python -m pytest
+
+bench: $(READY) ## Compare experiment 4 with the article's own commands
+	@python tests/bench/experiment4.py
 
 setup: $(READY) ## Install what is missing and make .venv
 
