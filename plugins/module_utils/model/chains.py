@@ -297,8 +297,11 @@ def state_from(layout: Layout, family: str, tables: Dict[str, Table]) -> Dict[An
     """What a host has of this layout, from its ``iptables-save``."""
     own_chains = layout.own_chains()
     rules = set(ipvs_rules(layout, family))
+    telling = {table: {"ipvs", *names} for table, names in own_chains.items()}
 
     def own(table: str, rule: Rule) -> bool:
+        if telling[table].isdisjoint(rule.words):  # spares the meaning of thousands of rules
+            return False
         return rule.target in own_chains[table] or (table == "nat" and rule in rules)
 
     return dict(state_of(tables, family, own_chains, _wanted(layout, family), own))
@@ -306,7 +309,9 @@ def state_from(layout: Layout, family: str, tables: Dict[str, Table]) -> Dict[An
 
 def towards(layout: Layout, have: State) -> List[Change]:
     """The changes from ``have``; raises ``LvsError`` when a chain to be removed is used by others."""
-    hooks = {("hook", (family, *place)): () for family in layout.families for place in _wanted(layout, family)}
+    hooks: Dict[Any, Any] = {
+        ("hook", (family, *place)): () for family in layout.families for place in _wanted(layout, family)
+    }
     have = {**hooks, **have}  # builtin chains are there even where nobody has read them
     want = dict(have)
     for family in layout.families:
@@ -338,9 +343,10 @@ def arranged(hook: Hook, wanted: Wanted) -> Hook:
     rest: List[Place] = []
     seen = set()
     for place in reversed(hook):
-        if place.ours and (place.rule in seen or place.rule not in wanted.anywhere):
-            continue
-        seen.add(place.rule)
+        if place.ours:
+            if place.rule in seen or place.rule not in wanted.anywhere:
+                continue
+            seen.add(place.rule)
         rest.append(place)
     rest.reverse()
     added = [rule for rule in wanted.anywhere if rule not in seen]

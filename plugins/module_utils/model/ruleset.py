@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.model.rules import Rule, Words, saved, split, typed
@@ -156,7 +156,7 @@ def hook_steps(chain: str, before: Hook, after: Hook) -> List[Step]:
     deletes the first of equal ones, so of equal rules the last are kept where that gives the right order.
     """
     steps = _steps(chain, before, after, _settled(before, after))
-    if simulated(before, steps) != [place.rule for place in after]:
+    if simulated(before, steps) != ours(after):
         steps = _steps(chain, before, after, Counter())
     return steps
 
@@ -205,9 +205,14 @@ def _steps(chain: str, before: Hook, after: Hook, settled: Counter[Rule]) -> Lis
     return steps
 
 
-def simulated(before: Hook, steps: Iterable[Step]) -> List[Rule]:
-    """The rules of a builtin chain after ``steps``, as the kernel would have them."""
-    rules = [place.rule for place in before]
+def ours(hook: Hook) -> List[Optional[Rule]]:
+    """The rules of a builtin chain in order, None for each of others."""
+    return [place.rule if place.ours else None for place in hook]
+
+
+def simulated(before: Hook, steps: Iterable[Step]) -> List[Optional[Rule]]:
+    """What ``ours`` gives after ``steps``, as the kernel would have it."""
+    rules = ours(before)
     for step in steps:
         if step.verb == "-D":
             rules.remove(Rule(step.words))
