@@ -47,7 +47,8 @@ def test_nothing_of_the_workshop_is_in_the_archive(installed):
 
 def test_playbooks_run_by_full_name_from_anywhere(lab, installed, tmp_path):
     words = ["ansible-playbook", "lulab.lvs.exp3", "lulab.lvs.verify", "-i", str(CHECKOUT / "inventory/lab")]
-    environment = {"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_CONFIG": os.devnull}
+    (tmp_path / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}
     output = run([*words, "-e", "lab_dir=%s" % lab.directory], tmp_path, **environment)
     assert "share    10.130.17.31       3" in output
     assert "failed=0" in output

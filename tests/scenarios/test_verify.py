@@ -72,7 +72,7 @@ IN_EXPERIMENT_4 = {
         "Host0",
         "echo 0 > /proc/sys/net/ipv4/conf/cali0/proxy_arp; ip -n ns0 neigh flush all",
         "echo 1 > /proc/sys/net/ipv4/conf/cali0/proxy_arp; ip -n ns0 neigh flush all",
-        "real server 172.16.1.11:8888: does not answer",
+        "real server 172.16.0.10:8888: does not answer",
     ),
     "a host that does not forward": Break(
         "Host1",
