@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from labs import differences
+from labs import HOSTS, differences
 
 UNITS = "/etc/systemd/system/lulab-lvs-boot.service /etc/systemd/system/lulab-backend.service"
 KEPT = "/etc/lulab-lvs /var/lib/lulab-lvs " + UNITS
 
 
 def test_the_scripts_of_the_boot_build_from_nothing_what_was_declared(lab):
+    for host in HOSTS:  # What is loaded stays loaded: an empty table, and the sysctls of ip_vs.
+        lab.on(host, "modprobe ip_vs; iptables -t nat -S")
     base = lab.snapshots()
     extra = {"exp4_pod_at_boot": True}
     lab.play("exp4", extra=extra)
