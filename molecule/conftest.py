@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from labs import CHECKOUT, Lab, sections
 
 # Each part of a host, and the command that prints it.

@@ -12,6 +12,7 @@ from typing import Iterator
 import pytest
 
 from harness import sh
+from workloads import forget_pods, uplink
 
 _number = itertools.count()
 
@@ -23,6 +24,14 @@ def netns() -> Iterator[str]:
     sh("ip netns add %s && ip -n %s link set lo up" % (name, name))
     yield name
     sh("ip netns delete %s" % name)
+
+
+@pytest.fixture
+def host(netns: str) -> Iterator[str]:
+    """A host with an uplink; its workloads' namespaces, which are named after it, go when the test ends."""
+    uplink(netns)
+    yield netns
+    forget_pods(netns)
 
 
 def has_ip_vs() -> bool:

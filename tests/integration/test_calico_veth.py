@@ -7,113 +7,19 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import signal
 import subprocess
 import sys
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NetlinkError
-from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from ansible_collections.lulab.lvs.plugins.modules import calico_veth
 from harness import run_module, sh
-
-HOST, NEIGHBOUR = "10.130.17.30", "10.130.17.31"
-PEERS = [{"to": "172.16.1.0/24", "via": NEIGHBOUR}]
-SYSCTLS = (
-    "ipv4/conf/cali*/proxy_arp ipv4/neigh/cali*/proxy_delay ipv6/conf/cali*/proxy_ndp ipv6/neigh/cali*/proxy_delay"
-)
-EXAMPLES = int(os.environ.get("LVS_EXAMPLES", "4"))
-
-
-def uplink(netns: str) -> None:
-    """The host's uplink e0, of MTU 1450, with a default route; e1 is its other end."""
-    for line in (
-        "link add e0 type veth peer name e1",
-        "link set e1 up",
-        "address add %s/24 dev e0" % HOST,
-        "address add fd00:17::30/64 dev e0 nodad",
-        "link set e0 mtu 1450 up",
-        "route add default via 10.130.17.1 dev e0",
-    ):
-        sh("ip -n %s %s" % (netns, line))
-
-
-@pytest.fixture
-def host(netns: str) -> Iterator[str]:
-    """A host with an uplink; its workloads' namespaces, which are named after it, go when the test ends."""
-    uplink(netns)
-    yield netns
-    forget_pods(netns)
-
-
-def forget_pods(netns: str) -> None:
-    for name in sh("ip netns list").split():
-        if name.startswith(netns + "-"):
-            sh("ip netns delete " + name)
-            sh("rm -f /run/lulab-lvs/netns/" + name)
-
-
-def endpoint(host: str, **options: Any) -> dict[str, Any]:
-    return {"netns": host, "namespace": host + "-ns0", "addresses": ["172.16.0.10/24"], **options}
-
-
-def here(check: bool = False, **given: Any) -> dict[str, Any]:
-    """What the module does, in this process: for tests that do it many times."""
-    params = {name: option.get("default") for name, option in calico_veth.OPTIONS.items()}
-    concern = calico_veth.build({**params, **given})
-    with inside(given["netns"]):
-        return {"failed": False, **converge(concern, check_mode=check, with_diff=True)}
-
-
-def works(result: dict[str, Any], changed: bool) -> dict[str, Any]:
-    assert not result["failed"], result["msg"]
-    assert result["changed"] is changed, (result["commands"], result["diff"])
-    return result
-
-
-def typed(host: str, commands: list[str]) -> None:
-    """Run commands as one would type them on the host.
-
-    Not by ``ip netns exec``, whose mount namespace would hide the namespaces that they make.
-    """
-    for command in commands:
-        sh("nsenter --net=/run/netns/%s %s" % (host, command))
-
-
-def looks(netns: str) -> dict[str, Any]:
-    """What `ip` shows of a namespace, without what the kernel picks by chance or makes by itself."""
-    shown: dict[str, Any] = {"links": {}, "routes": [], "sysctls": ""}
-    for link in json.loads(sh("ip -n %s -d -j address" % netns) or "[]"):
-        held = [(one["local"], one["prefixlen"]) for one in link["addr_info"] if one["scope"] != "link"]
-        kind = link.get("linkinfo", {}).get("info_kind")
-        up = "UP" in link["flags"]
-        mac = link.get("address") if link.get("address") == "ee:ee:ee:ee:ee:ee" else None
-        if up or kind == "veth":
-            shown["links"][link["ifname"]] = (kind, up, link["mtu"], mac, sorted(held))
-    for family in ("-4", "-6"):
-        for route in json.loads(sh("ip -n %s -j %s route" % (netns, family)) or "[]"):
-            if route.get("protocol") != "kernel":
-                shown["routes"].append(sorted((key, str(value)) for key, value in route.items() if key != "flags"))
-    shown["routes"].sort()
-    shown["sysctls"] = sh(
-        "nsenter --net=/run/netns/%s sh -c 'cd /proc/sys/net && grep -s . %s'" % (netns, SYSCTLS), False
-    )
-    return shown
-
-
-def everything(host: str) -> dict[str, Any]:
-    """The host and its workloads, under names that do not tell which host it is."""
-    pods = [name for name in sh("ip netns list").split() if name.startswith(host + "-")]
-    return {name[len(host) :]: looks(name) for name in [host, *sorted(pods)]}
+from workloads import HOST, NEIGHBOUR, PEERS, endpoint, everything, forget_pods, here, looks, typed, works
 
 
 def test_experiment_4s_endpoint_is_built_and_a_second_run_changes_nothing(host: str) -> None:
@@ -435,63 +341,3 @@ def test_pods_of_two_hosts_reach_each_other(host: str) -> None:
     assert caller_seen_by(host + "-ns1", "fd00:16:1::11", host + "-ns0") == "fd00:16::10"
     assert caller_seen_by(host + "-ns0", "172.16.0.10", host) == HOST
     works(run_module("calico_veth", **near), False)
-
-
-# The field's own tool as an oracle
-
-LAST = st.integers(1, 200)
-ADDRESSES = (
-    LAST.map("172.16.0.{}/24".format) | LAST.map("172.16.3.{}".format) | LAST.map("fd00:16::{}/128".format)
-)  # fmt: skip
-
-
-@st.composite
-def wishes(draw: st.DrawFn) -> dict[str, Any]:
-    texts = draw(st.lists(ADDRESSES, min_size=2, max_size=5, unique=True))
-    cut = draw(st.integers(1, len(texts) - 1))
-    parts = [texts[:cut], texts[cut:]][: draw(st.integers(1, 2))]
-    numbers = draw(st.sets(st.integers(1, 9), max_size=3))
-    return {
-        "endpoints": [
-            {
-                "name": "cali%d" % place,
-                "namespace": "ns%d" % place,
-                "container_interface": ("veth0", "eth0")[place],
-                "addresses": part,
-                "mtu": draw(st.none() | st.integers(1280, 1500)),
-                "mac": draw(st.sampled_from((None, "ee:ee:ee:ee:ee:ee"))),
-                "proxy_delay": draw(st.sampled_from((None, 0, 10))),
-            }
-            for place, part in enumerate(parts)
-        ],
-        "routes": [{"to": "172.17.%d.0/24" % n, "via": "10.130.17.%d" % (40 + n)} for n in sorted(numbers)],
-    }
-
-
-def on(host: str, wish: dict[str, Any], **more: Any) -> dict[str, Any]:
-    endpoints = [{**one, "namespace": "%s-%s" % (host, one["namespace"])} for one in wish["endpoints"]]
-    return {"netns": host, "endpoints": endpoints, "routes": wish["routes"], **more}
-
-
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(first=wishes(), second=wishes())
-def test_the_commands_build_what_the_module_builds(host: str, first: dict[str, Any], second: dict[str, Any]) -> None:
-    twin = host + "x"
-    sh("ip netns add {0} && ip -n {0} link set lo up".format(twin))  # noqa: UP032
-    try:
-        uplink(twin)
-        for wish in (first, second):
-            commands = here(check=True, **on(twin, wish))["commands"]
-            typed(twin, commands)
-            works(here(**on(host, wish)), bool(commands))
-            assert everything(host) == everything(twin), commands
-            works(here(**on(twin, wish)), False)
-        here(**on(host, first, state="absent"))
-        here(**on(host, second, state="absent"))
-        assert list(everything(host)) == [""]
-    finally:
-        for name in (host, twin):
-            forget_pods(name)
-            for place in range(2):
-                sh("ip -n %s link delete cali%d 2>&1" % (name, place), check=False)
-        sh("ip netns delete " + twin)

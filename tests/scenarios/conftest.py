@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Iterator
 
 import pytest
+
 from labs import CHECKOUT, HOSTS, Lab, start, stop
 
 

@@ -9,6 +9,7 @@ The tests of this file build on each other and run in the order that they stand 
 from __future__ import annotations
 
 import pytest
+
 from labs import differences
 
 EXPERIMENTS = ("exp1", "exp2", "exp3", "exp4")

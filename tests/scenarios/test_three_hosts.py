@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from labs import CHECKOUT, HOSTS, Lab, start, stop
 
 THIRD = {"host_ip": "10.130.17.32", "pod_cidr": "172.16.2.0/24", "pod_ip": "172.16.2.12"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from labs import HOSTS
 
 PARTS = ("nat", "ipvs", "sets", "addresses", "routes", "namespaces", "paths")
