@@ -20,11 +20,11 @@ help: ## List what there is to type
 	@awk -F ':.*## ' '/^[$$a-zA-Z0-9()_-]+:.*## / { sub("[$$][(]EXPERIMENTS[)]", "exp1|exp2|exp3|exp4", $$1); printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(EXPERIMENTS): $(READY) ## Build an experiment in the lab, then verify and show it
-	@$(LAB) build
+	@$(LAB) build > /dev/null
 	@$(PLAY) lab_up.yml $@.yml verify.yml show.yml
 
 lab-up: $(READY) ## Start the lab's guests, or those that are missing
-	@$(LAB) build
+	@$(LAB) build > /dev/null
 	@$(PLAY) lab_up.yml
 
 lab-down: ## End the lab; nothing of it is left running
