@@ -136,8 +136,9 @@ def _recap(output: str) -> dict[str, dict[str, int]]:
     return recap
 
 
-def start(directory: Path, hosts: dict[str, str]) -> None:
-    topology = {"hosts": [{"name": name, "address": address + "/24"} for name, address in hosts.items()]}
+def start(directory: Path, hosts: dict[str, str], **more: str) -> None:
+    """Start a lab of ``hosts``, names to addresses; ``more``: what else a topology says, such as ``memory="512M"``."""
+    topology = {"hosts": [{"name": name, "address": address + "/24"} for name, address in hosts.items()], **more}
     subprocess.run(
         [*LAB, "up", "--topology", "-", "--lab-dir", str(directory)],
         input=json.dumps(topology),

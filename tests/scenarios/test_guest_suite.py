@@ -8,12 +8,26 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import Iterator
 
-from labs import CHECKOUT
+import pytest
+
+from labs import CHECKOUT, Lab, start, stop
 
 
-def test_the_integration_tests_pass_on_a_guests_kernel(lab):
-    words = [sys.executable, str(CHECKOUT / "tests/guest.py"), "--ssh-config", str(lab.directory / "ssh_config")]
+@pytest.fixture
+def roomy_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One guest with room for pytest, hypothesis and sets of 65,000 entries beside each other."""
+    directory = tmp_path_factory.mktemp("lab")
+    try:
+        start(directory, {"Host0": "10.130.17.30"}, memory="1G")
+        yield Lab(directory, ())
+    finally:
+        stop(directory)
+
+
+def test_the_integration_tests_pass_on_a_guests_kernel(roomy_lab):
+    words = [sys.executable, str(CHECKOUT / "tests/guest.py"), "--ssh-config", str(roomy_lab.directory / "ssh_config")]
     words += ["--host", "Host0", "tests/integration", "-q"]
     process = subprocess.run(words, capture_output=True, text=True, timeout=1200, check=False)
     print(process.stdout[-20000:], process.stderr[-5000:])

@@ -36,7 +36,9 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     run(["ansible-galaxy", "collection", "build", "--output-path", str(folder)], CHECKOUT)
     (archive,) = folder.glob("lulab-lvs-*.tar.gz")
-    run(["ansible-galaxy", "collection", "install", str(archive), "-p", str(folder), "--offline"], folder)
+    install = ["ansible-galaxy", "collection", "install", str(archive), "-p", str(folder), "--offline"]
+    # Only the folder is looked into: what the machine has elsewhere counts as installed already.
+    run(install, folder, ANSIBLE_COLLECTIONS_PATH=str(folder))
     return folder
 
 

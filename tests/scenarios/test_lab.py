@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -140,25 +142,50 @@ def test_two_labs_side_by_side(tmp_path: Path) -> None:
         two.down()
 
 
-def test_a_build_cut_off_leaves_no_half_image(tmp_path: Path) -> None:
-    """Killed as early as it has made its folders: never does that count as an image."""
+def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def nothing_builds(lock: Path) -> bool:
+    """All that a build starts holds its lock."""
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_a_build_cut_off_leaves_no_half_image_and_the_next_one_clears_its_rest(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, PROGRAM, "build"]
+    cache = tmp_path / "lulab-lvs"
     before = set(Path("/tmp").glob("lulab-lvs-build-*"))
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as build:
-        for _ in range(200):
-            if list(tmp_path.glob("lulab-lvs/.part-*")):
-                break
-            time.sleep(0.05)
-        time.sleep(1)
-        build.kill()
-    assert list(tmp_path.glob("lulab-lvs/.part-*"))
-    assert not list(tmp_path.glob("lulab-lvs/image-*"))
-    check = subprocess.run([*command, "--check"], env=environment, check=False)
-    assert check.returncode == 1
-    for scratch in set(Path("/tmp").glob("lulab-lvs-build-*")) - before:
-        for _ in range(200):
-            if not list(scratch.iterdir()):
-                break
-            time.sleep(0.1)
-        scratch.rmdir()  # fails unless what had been started ended too, and cleaned up
+
+    def scratches() -> set[Path]:
+        return set(Path("/tmp").glob("lulab-lvs-build-*")) - before
+
+    def cut_off(once: Callable[[], object]) -> None:
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as build:
+            wait_until(once)
+            time.sleep(1)
+            build.kill()
+        wait_until(lambda: nothing_builds(cache / "build.lock"))
+
+    try:
+        cut_off(scratches)
+        assert list(cache.glob(".part-*"))
+        assert not list(cache.glob("image-*"))
+        assert subprocess.run([*command, "--check"], env=environment, check=False).returncode == 1
+        (scratch,) = scratches()
+        rest = [cache / ".part-of-another-recipe", scratch / "rest"]
+        for folder in rest:
+            folder.mkdir()
+        cut_off(lambda: not any(folder.exists() for folder in rest))
+        assert not list(cache.glob("image-*"))
+    finally:
+        for scratch in scratches():
+            shutil.rmtree(scratch)
