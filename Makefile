@@ -45,8 +45,8 @@ ssh: ## Open a shell on a guest: make ssh HOST=Host1
 test: $(READY) ## Run all tests: unit, integration, scenarios
 	@python -m pytest
 
-bench: $(READY) ## Compare experiment 4 with the article's own commands
-	@python tests/bench/experiment4.py
+bench: $(READY) ## Time the modules beside the field's own tools, as ratios
+	@python tests/bench
 
 setup: $(READY) ## Install what is missing and make .venv
 

@@ -3,25 +3,20 @@
 
 """Experiment 4 by playbook beside the article's own commands, on the same guests, both hosts at once.
 
-Prints ratios of medians; run it as C(make bench). The article's commands are its own, with its faults mended
-(the peer's route, the backend), sent as one script over one SSH connection a host.
+The article's commands are its own, with its faults mended (the peer's route, the backend), sent as one script over
+one SSH connection a host.
 """
 
 from __future__ import annotations
 
-import statistics
-import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from typing import Iterator
 
 from labs import CHECKOUT, HOSTS, Lab, start, stop
+from pairs import RUNS, Row, seconds
 
-RUNS = 5
 ARTICLE = """
 set -e
 ip link add cali0 type veth peer name veth0
@@ -84,38 +79,27 @@ def everywhere(lab: Lab, script: str) -> None:
         list(pool.map(lambda host: lab.on(host, script.format(**VALUES[host])), HOSTS))
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.monotonic()
-    work()
-    return time.monotonic() - begin
-
-
-def measure(lab: Lab) -> dict[str, list[float]]:
-    figures: dict[str, list[float]] = {"article": [], "first run": [], "second run": []}
-    for _run in range(RUNS):
-        figures["article"].append(seconds(lambda: everywhere(lab, ARTICLE)))
-        everywhere(lab, CLEAN.replace("{", "{{").replace("}", "}}"))
-        figures["first run"].append(seconds(lambda: lab.play("exp4")))
-        figures["second run"].append(seconds(lambda: lab.play("exp4")))
-        lab.play("clean")
-    return figures
-
-
-def main() -> None:
+def rows() -> Iterator[Row]:
+    """Experiment 4 in a lab of this run's own; the article's commands stand beside both runs."""
     with tempfile.TemporaryDirectory() as directory:
         lab = Lab(Path(directory) / "lab", (CHECKOUT / "inventory/lab",))
         start(lab.directory, HOSTS)
         try:
             everywhere(lab, "modprobe -a ip_vs ip_vs_rr dummy\n")
-            figures = measure(lab)
+            yield from measured(lab)
         finally:
             stop(lab.directory)
-    base = statistics.median(figures["article"])
-    print("%-34s %8s %8s" % ("experiment 4, both hosts", "median s", "ratio"))
-    for name, values in figures.items():
-        median = statistics.median(values)
-        print("%-34s %8.2f %8.2f" % (name, median, median / base))
 
 
-if __name__ == "__main__":
-    main()
+def measured(lab: Lab) -> list[Row]:
+    article, first, second = [], [], []
+    for _run in range(RUNS):
+        article.append(seconds(lambda: everywhere(lab, ARTICLE)))
+        everywhere(lab, CLEAN.replace("{", "{{").replace("}", "}}"))
+        first.append(seconds(lambda: lab.play("exp4")))
+        second.append(seconds(lambda: lab.play("exp4")))
+        lab.play("clean")
+    return [
+        Row("experiment 4, first run, both hosts", "the article's commands over SSH", first, article, reach=3.0),
+        Row("experiment 4, second run, both hosts", "the article's commands over SSH", second, article, reach=2.0),
+    ]

@@ -8,29 +8,41 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator
 
 import pytest
 
-from labs import CHECKOUT, Lab, start, stop
+from labs import CHECKOUT, HOSTS, Lab, start, stop
+
+SECONDS = 1200
 
 
 @pytest.fixture
 def roomy_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One guest with room for pytest, hypothesis and sets of 65,000 entries beside each other."""
+    """Guests with room for pytest, hypothesis and sets of 65,000 entries beside each other."""
     directory = tmp_path_factory.mktemp("lab")
     try:
-        start(directory, {"Host0": "10.130.17.30"}, memory="1G")
+        start(directory, HOSTS, memory="1G")
         yield Lab(directory, ())
     finally:
         stop(directory)
 
 
+def run_on_guest(lab: Lab, host: str, files: list[str]) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, str(CHECKOUT / "tests/guest.py"), "--ssh-config", str(lab.directory / "ssh_config")]
+    words += ["--host", host, *files, "--quiet", "--durations=10"]
+    return subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
 def test_the_integration_tests_pass_on_a_guests_kernel(roomy_lab):
-    words = [sys.executable, str(CHECKOUT / "tests/guest.py"), "--ssh-config", str(roomy_lab.directory / "ssh_config")]
-    words += ["--host", "Host0", "tests/integration", "-q"]
-    process = subprocess.run(words, capture_output=True, text=True, timeout=1200, check=False)
-    print(process.stdout[-20000:], process.stderr[-5000:])
-    assert process.returncode == 0
-    assert int(re.findall(r"(\d+) passed", process.stdout)[-1]) > 0
-    assert "needs a kernel with ip_vs" not in process.stdout
+    files = sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("tests/integration/test_*.py"))
+    shares = [(host, files[number :: len(HOSTS)]) for number, host in enumerate(HOSTS)]
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(lambda share: run_on_guest(roomy_lab, *share), shares))
+    for run in runs:
+        print(run.stdout[-20000:], run.stderr[-5000:])
+    for run in runs:
+        assert run.returncode == 0
+        assert int(re.findall(r"(\d+) passed", run.stdout)[-1]) > 0
+        assert "this kernel has no ip_vs" not in run.stdout
