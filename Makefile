@@ -43,7 +43,7 @@ ssh: ## Open a shell on a guest: make ssh HOST=Host1
 	@ssh -F .lab/ssh_config $(HOST)
 
 test: $(READY) ## Run all tests: unit, integration, scenarios
-	@python -m pytest
+	@python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(READY) ## Time the modules beside the field's own tools, as ratios
 	@python tests/bench
