@@ -114,7 +114,8 @@ def run_tests(options: argparse.Namespace, packages: str, arguments: Sequence[st
     settings = " ".join(shlex.quote("%s=%s" % item) for item in sorted(variables.items()))
     pytest = " ".join(shlex.quote(argument) for argument in arguments)
     command = (
-        "d=$(mktemp -d) && trap 'sudo rm -rf $d' EXIT && chmod 755 $d && tar -xf - -C $d && cd $d/ansible_collections/lulab/lvs && "
+        "d=$(mktemp -d) && trap 'sudo rm -rf $d' EXIT && chmod 755 $d && tar -xf - -C $d && "
+        "cd $d/ansible_collections/lulab/lvs && "
         "sudo env %s PYTHONPATH=%s:$d PYTHONUNBUFFERED=1 python3 -m pytest %s" % (settings, packages, pytest)
     )
     return ssh(options, "sh -c %s" % shlex.quote(command), archive(list(checkout_files())))
