@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.lulab.lvs.plugins.module_utils.concern import calico_veth
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from ansible_collections.lulab.lvs.plugins.modules import calico_veth
 from harness import sh
 
 HOST, NEIGHBOUR = "10.130.17.30", "10.130.17.31"

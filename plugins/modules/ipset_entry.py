@@ -218,75 +218,17 @@ set:
 """
 
 import gc
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.model import ipset as model
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_plan import Wish, planned
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, run
-
-FAMILIES = {"ipv4": "inet", "ipv6": "inet6"}
-
-ARGUMENTS: dict[str, Any] = {
-    **COMMON_OPTIONS,
-    "name": {"type": "str", "required": True},
-    "type": {"type": "str", "choices": sorted(model.TYPES)},
-    "family": {"type": "str", "choices": list(FAMILIES)},
-    "entries": {"type": "list", "elements": "str"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "exact": {"type": "bool", "default": False},
-    "hashsize": {"type": "int"},
-    "maxelem": {"type": "int"},
-    "timeout": {"type": "int"},
-    "counters": {"type": "bool"},
-    "comment": {"type": "bool"},
-    "skbinfo": {"type": "bool"},
-    "netmask": {"type": "int"},
-    "bitmask": {"type": "str"},
-    "markmask": {"type": "str"},
-    "range": {"type": "str"},
-    "size": {"type": "int"},
-    "forceadd": {"type": "bool"},
-    "bucketsize": {"type": "int"},
-}
-
-
-def build(params: dict[str, Any]) -> Concern:
-    wish = Wish(
-        name=params["name"],
-        type=params["type"],
-        family=FAMILIES.get(params["family"] or "", ""),
-        entries=params["entries"],
-        present=params["state"] == "present",
-        exact=params["exact"],
-        stated={name: params[name] for name in model.CREATE_OPTIONS if params[name] is not None},
-    )
-    wish.check()
-
-    def plan(have: State) -> list[Change]:
-        changes = planned(wish, have)
-        for change in changes:
-            if change.kind == model.SET and change.after is not None:
-                kernel.require_type(change.after)
-        return changes
-
-    return Concern(
-        read=lambda: kernel.read(wish.name),
-        plan=plan,
-        apply=kernel.apply,
-        commands=model.commands,
-        listing=model.listing,
-        report=lambda state: model.report(wish.name, state),
-    )
+from ansible_collections.lulab.lvs.plugins.module_utils.concern.ipset_entry import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
     # A short life with many small objects and no cycles among them: collecting costs more than it would free.
     gc.disable()
-    run(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), build)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":

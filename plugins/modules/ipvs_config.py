@@ -104,48 +104,10 @@ diff:
       Timeout (tcp tcpfin udp): 600 120 60
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_config as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import (
-    changes_towards,
-    commands,
-    declared,
-    listing,
-    want_of,
-)
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, run
-
-DAEMON = {
-    "state": {"type": "str", "choices": ["present", "absent"]},
-    "interface": {"type": "str"},
-    "syncid": {"type": "int"},
-    "sync_maxlen": {"type": "int"},
-    "mcast_group": {"type": "str"},
-    "mcast_port": {"type": "int"},
-    "mcast_ttl": {"type": "int"},
-}
-OPTIONS = {
-    **COMMON_OPTIONS,
-    "tcp_timeout": {"type": "int"},
-    "tcp_fin_timeout": {"type": "int"},
-    "udp_timeout": {"type": "int"},
-    "master": {"type": "dict", "options": DAEMON},
-    "backup": {"type": "dict", "options": DAEMON},
-}
-
-
-def build(params: dict[str, Any]) -> Concern:
-    wanted = declared(params)
-    return Concern(
-        read=kernel.read,
-        plan=lambda have: changes_towards(have, want_of(have, wanted)),
-        apply=kernel.apply,
-        commands=commands,
-        listing=listing,
-    )
+from ansible_collections.lulab.lvs.plugins.module_utils.concern.ipvs_config import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:

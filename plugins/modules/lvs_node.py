@@ -104,54 +104,10 @@ stale:
   returned: success
 """
 
-import json
-from functools import partial
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import node as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.model import node as model
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, plan
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, run
-
-OPTIONS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "kernel_modules": {"type": "list", "elements": "str", "default": []},
-    "sysctls": {"type": "dict", "default": {}},
-    "holds": {"type": "list", "elements": "str", "default": []},
-    "reaches": {"type": "list", "elements": "str", "default": []},
-    "free": {"type": "list", "elements": "str", "default": []},
-    "tools": {"type": "list", "elements": "str", "default": []},
-    "record": {"type": "dict"},
-    "forget_others": {"type": "bool", "default": False},
-    **COMMON_OPTIONS,
-}
-
-
-def build(params: dict[str, Any]) -> Concern:
-    node = model.parse(params)
-    present = params["state"] == "present"
-    ledger = kernel.ledger_file(params["netns"])
-
-    def read() -> State:
-        if present:
-            kernel.check_host(node, ledger)
-        return kernel.read(node, ledger)
-
-    def towards(have: State) -> list[Change]:
-        want = model.prepared(node, have) if present else model.restored(have)
-        return plan(have, want, model.ORDER, removals_first=False)
-
-    def report(state: State) -> dict[str, Any]:
-        records = model.ledger_of(state).records
-        return {
-            "missing_tools": kernel.missing_tools(node),
-            "records": [json.loads(text) for text in records],
-            "stale": [json.loads(text) for text in records if text != node.record],
-        }
-
-    return Concern(read, towards, partial(kernel.apply, path=ledger), model.commands, model.listing, report)
+from ansible_collections.lulab.lvs.plugins.module_utils.concern.lvs_node import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:

@@ -105,49 +105,10 @@ addresses:
   sample: [169.254.2.100/32]
 """
 
-from typing import Any, Optional
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import vip as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
-from ansible_collections.lulab.lvs.plugins.module_utils.model import vip as model
-from ansible_collections.lulab.lvs.plugins.module_utils.model.network import commands, listing
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, run
-
-OPTIONS: dict[str, Any] = {
-    "addresses": {"type": "list", "elements": "str", "required": True},
-    "interface": {"type": "str"},
-    "interface_of": {"type": "str"},
-    "kind": {"type": "str", "choices": ["existing", "dummy"], "default": "existing"},
-    "exact": {"type": "bool", "default": False},
-    "remove_interface": {"type": "bool"},
-    "arp_exclusive": {"type": "bool", "default": False},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    **COMMON_OPTIONS,
-}
-
-
-def build(params: dict[str, Any]) -> Concern:
-    wish = model.parse(params)
-    interface: Optional[str] = None
-
-    def read() -> State:
-        nonlocal interface
-        with reading():
-            state, interface = kernel.read(wish)
-        return state
-
-    return Concern(
-        read=read,
-        plan=lambda have: model.towards(wish, have, interface),
-        apply=network.apply,
-        commands=commands,
-        listing=listing,
-        report=lambda state: model.report(state, interface),
-    )
+from ansible_collections.lulab.lvs.plugins.module_utils.concern.vip_address import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ import subprocess
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.lulab.lvs.plugins.module_utils.concern import lu_chains
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from ansible_collections.lulab.lvs.plugins.modules import lu_chains
 from harness import sh
 
 hypothesis = pytest.importorskip("hypothesis")

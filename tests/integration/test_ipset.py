@@ -14,11 +14,11 @@ from typing import Any, Iterator, List
 
 import pytest
 
+from ansible_collections.lulab.lvs.plugins.module_utils.concern import ipset_entry
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from ansible_collections.lulab.lvs.plugins.modules import ipset_entry
 from harness import run_module, sh
 
 NAME = "LU-SERVICE-IP"
@@ -26,7 +26,7 @@ NAME = "LU-SERVICE-IP"
 
 def entry(netns: str, check: bool = False, **parameters: Any) -> dict[str, Any]:
     """What the module would return, without the cost of a process of its own for each of hundreds of calls."""
-    params = {name: option.get("default") for name, option in ipset_entry.ARGUMENTS.items()}
+    params = {name: option.get("default") for name, option in ipset_entry.OPTIONS.items()}
     params.update({"name": NAME, **parameters})
     try:
         with inside(netns):

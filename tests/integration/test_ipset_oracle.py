@@ -16,9 +16,10 @@ from typing import Any, Dict, List
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.lulab.lvs.plugins.module_utils.concern import ipset_entry
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from ansible_collections.lulab.lvs.plugins.modules import ipset_entry
 from harness import sh
 
 EXAMPLES = int(os.environ.get("LVS_EXAMPLES", "40"))
@@ -97,7 +98,7 @@ def sets(draw: Any, available: List[str]) -> Dict[str, Any]:
 
 
 def module(netns: str, **parameters: Any) -> List[str]:
-    params = {name: option.get("default") for name, option in ipset_entry.ARGUMENTS.items()}
+    params = {name: option.get("default") for name, option in ipset_entry.OPTIONS.items()}
     params.update({"name": "S", **parameters})
     with inside(netns):
         commands: List[str] = converge(ipset_entry.build(params), check_mode=False, with_diff=False)["commands"]
@@ -132,7 +133,7 @@ def test_module_and_tool_make_the_same_of_generated_sets(netns: str) -> None:
             for options in steps:
                 try:
                     commands = module(netns, **options)
-                except ipset_entry.kernel.LvsError as error:
+                except LvsError as error:
                     assert "is the same entry" in str(error)
                     break
                 typed(twin, commands)

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Workload endpoints: the options of C(calico_veth), and the concern that they make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import endpoint as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace, network
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
+from ansible_collections.lulab.lvs.plugins.module_utils.model import endpoint as model
+from ansible_collections.lulab.lvs.plugins.module_utils.model.network import commands, listing
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
+from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern
+
+ENDPOINT: dict[str, Any] = {
+    "name": {"type": "str"},
+    "namespace": {"type": "str"},
+    "container_interface": {"type": "str"},
+    "addresses": {"type": "list", "elements": "str"},
+    "gateway": {"type": "str"},
+    "gateway6": {"type": "str"},
+    "mtu": {"type": "int"},
+    "mac": {"type": "str"},
+    "proxy_delay": {"type": "int"},
+}
+ROUTE: dict[str, Any] = {
+    "to": {"type": "str", "required": True},
+    "via": {"type": "str", "required": True},
+    "interface": {"type": "str"},
+}
+OPTIONS: dict[str, Any] = {
+    **ENDPOINT,
+    "endpoints": {"type": "list", "elements": "dict", "options": ENDPOINT},
+    "routes": {"type": "list", "elements": "dict", "options": ROUTE},
+    "route_protocol": {"type": "int", "default": model.ROUTE_PROTOCOL},
+    "prune_routes": {"type": "bool", "default": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    **COMMON_OPTIONS,
+}
+
+
+def build(params: dict[str, Any]) -> Concern:
+    wish = model.parse(params)
+    facts = model.Facts({}, {})
+
+    def read() -> State:
+        nonlocal facts
+        with reading():
+            state, facts = kernel.survey(wish)
+        return state
+
+    return Concern(
+        read=read,
+        plan=lambda have: model.towards(wish, facts, have),
+        apply=network.apply,
+        commands=commands,
+        listing=listing,
+        report=lambda state: model.report(wish, state),
+        notes=namespace.note_commands,
+    )
