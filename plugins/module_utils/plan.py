@@ -50,14 +50,12 @@ def plan(have: State, want: State, order: Sequence[str], removals_first: bool = 
     reverse. ``removals_first`` frees what a new object may need (an address, a place in a set); without it
     the new stands before the old goes, which keeps a service served.
     """
+    if have == want:
+        return []
     rank = {kind: place for place, kind in enumerate(order)}
-    removals = [Change(kind, key, value, None) for (kind, key), value in have.items() if (kind, key) not in want]
+    removals = [Change(*name, value, None) for name, value in have.items() if name not in want]
     removals.sort(key=lambda change: -rank[change.kind])
-    others = [
-        Change(kind, key, have.get((kind, key)), value)
-        for (kind, key), value in want.items()
-        if have.get((kind, key)) != value
-    ]
+    others = [Change(*name, have.get(name), value) for name, value in want.items() if have.get(name) != value]
     others.sort(key=lambda change: rank[change.kind])
     return removals + others if removals_first else others + removals
 

@@ -285,68 +285,13 @@ drained:
       sample: 0
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs_drain import Draining
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import commands, listing
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_drain import gently, parse_drain
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import declared, inside_scope, parse_scope
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_want import changes_towards, want_of
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, nothing_more, run
-
-# What lies inside services and servers is checked by the model: it names the exact place, and takes a small part
-# of the time that an argument specification takes for thousands of dictionaries.
-OPTIONS = {
-    **COMMON_OPTIONS,
-    "address": {"type": "str"},
-    "port": {"type": "int"},
-    "protocol": {"type": "str", "choices": ["tcp", "udp", "sctp"]},
-    "fwmark": {"type": "int"},
-    "family": {"type": "str", "choices": ["ipv4", "ipv6"]},
-    "scheduler": {"type": "str"},
-    "scheduler_flags": {"type": "list", "elements": "str"},
-    "persistence": {"type": "dict"},
-    "one_packet": {"type": "bool"},
-    "servers": {"type": "list", "elements": "dict"},
-    "services": {"type": "list", "elements": "dict"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "prune": {"type": "bool", "default": False},
-    "scope": {"type": "list", "elements": "str"},
-    "keep_weights": {"type": "bool", "default": False},
-    "drain": {
-        "type": "dict",
-        "options": {"timeout": {"type": "int", "default": 60}, "poll": {"type": "float", "default": 1}},
-    },
-}
-
-
-def build(params: dict[str, Any]) -> Concern:
-    wanted = declared(params, params["services"])
-    scope = parse_scope(params)
-    drain = parse_drain(params["drain"])
-    hands = Draining(drain) if drain else None
-    present = params["state"] == "present"
-
-    def planned(have: State) -> list[Change]:
-        changes = changes_towards(have, want_of(have, wanted if present else {}, params["keep_weights"]))
-        return gently(changes) if drain else changes
-
-    return Concern(
-        read=lambda: kernel.read(wanted, (lambda key: inside_scope(key, scope)) if scope else None),
-        plan=planned,
-        apply=hands.apply if hands else kernel.apply,
-        commands=commands,
-        listing=listing,
-        report=hands.report if hands else nothing_more,
-    )
+from ansible_collections.lulab.lvs.plugins.module_utils.concern.ipvs_service import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule
+from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
-    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), build)
+    run(LvsModule(argument_spec=OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,10 @@ def build(params: dict[str, Any]) -> Concern:
     scope = parse_scope(params)
     drain = parse_drain(params["drain"])
     hands = Draining(drain) if drain else None
-    present = params["state"] == "present"
+    present, keep_weights = params["state"] == "present", params["keep_weights"]
 
     def planned(have: State) -> list[Change]:
-        changes = changes_towards(have, want_of(have, wanted if present else {}, params["keep_weights"]))
+        changes = changes_towards(have, want_of(have, wanted if present else {}, keep_weights))
         return gently(changes) if drain else changes
 
     return Concern(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import errno
 import subprocess
+from contextlib import nullcontext
 from typing import Any, Callable, Collection, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported, errno_words
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_codec as codec
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs_sockopt import Glance
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_GENERIC,
     NLM_F_DUMP,
@@ -35,7 +37,7 @@ NO_IPVS = (
     "no such module, install the package that holds it (Debian: linux-image-amd64 in place of the -cloud kernel, "
     "RHEL: kernel-modules-core), or let the role lulab.lvs.node do both"
 )
-# Asking for each service by itself beats reading a whole table of others' up to about here.
+# Asking for each service by itself beats looking at a whole table of others' up to about here.
 ASK_SINGLY = 64
 
 GONE = "it is gone: another program removed it in the meantime; run again"
@@ -155,10 +157,12 @@ def read(
             found = [
                 (key, service) for key, service in ipvs.services() if key in named or also is not None and also(key)
             ]
-        for key, service in found:
-            state["service", key] = service
-            for (address, port), server in ipvs.servers(key):
-                state["server", (key, address, port)] = server
+        with Glance() if len(found) > ASK_SINGLY else nullcontext() as glance:
+            for key, service in found:
+                state["service", key] = service
+                told = glance.servers(key) if glance else None
+                for (address, port), server in ipvs.servers(key) if told is None else told:
+                    state["server", (key, address, port)] = server
     return state
 
 

@@ -59,6 +59,7 @@ F_SCHEDULER = 0x38
 
 FORWARD_METHODS = {"masquerading": 0, "local": 1, "tunneling": 2, "direct": 3, "bypass": 4}
 FORWARD_MASK = 0x7
+TUNNELING = FORWARD_METHODS["tunneling"]
 TUNNEL_TYPES = {"ipip": 0, "gue": 1, "gre": 2}
 TUNNEL_FLAGS = {"none": 0, "csum": 1, "remcsum": 2}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
@@ -103,9 +104,11 @@ def one_of(value: Any, where: str, choices: Sequence[str]) -> str:
 
 def canonical_address(value: Any, where: str) -> str:
     """The address as inet_ntop writes it."""
-    family = socket.AF_INET6 if ":" in str(value) else socket.AF_INET
     try:
-        return socket.inet_ntop(family, socket.inet_pton(family, value))
+        if ":" in value:
+            return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, value))
+        socket.inet_pton(socket.AF_INET, value)
+        return str(value)  # there is one way only to write it
     except (OSError, TypeError, ValueError):
         raise BadInput(where, value, "an IPv4 or IPv6 address is needed, without prefix length or zone") from None
 
@@ -145,7 +148,7 @@ def declared(options: Options, listed: Optional[Sequence[Options]]) -> Dict[Serv
 
 
 def known_options(options: Any, where: str, names: FrozenSet[str]) -> None:
-    if not isinstance(options, Mapping):
+    if not isinstance(options, dict):
         raise BadInput(where, options, "a dictionary is needed")
     unknown = options.keys() - names
     if where and unknown:
@@ -284,7 +287,11 @@ def parse_server(options: Options, where: str, key: ServiceKey) -> Tuple[Tuple[s
         words = "the service is %s, and only 'forward: tunneling' crosses address families" % key.family
         raise BadInput(where + ".address", address, words)
     tunnel = parse_tunnel(options.get("tunnel"), where + ".tunnel", forward)
-    return (address, port), Server(forward, weight, upper, lower, *tunnel)
+    return (address, port), alike(forward, weight, upper, lower, *tunnel)
+
+
+# Most servers of a table are alike.
+alike = lru_cache(maxsize=1024)(Server)
 
 
 def parse_tunnel(options: Optional[Options], where: str, forward: str) -> Tuple[str, int, str]:
