@@ -9,17 +9,17 @@ check mode cannot drift from the real one: both take the same path up to the las
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import boot
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside, locked, require_net_admin
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule, shortened
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, applied, undone
 
-ECHOED_ITEMS = 100
 COMMON_OPTIONS: dict[str, Any] = {"netns": {"type": "str"}, "boot_script": {"type": "path"}}
 
 
@@ -53,39 +53,91 @@ class Concern:
     notes: Callable[[Sequence[Change]], list[str]] = no_commands
 
 
+@dataclass(frozen=True)
+class Errand:
+    """A concern, and where: in which network namespace, and in which script of the boot its commands are kept."""
+
+    concern: Concern
+    netns: Optional[str] = None
+    boot_script: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an errand has changed; ``script``: the boot's script as it was, None when it was left alone."""
+
+    errand: Errand
+    changes: Sequence[Change]
+    script: Optional[str] = None
+
+
+def errand_of(params: dict[str, Any], build: Callable[[dict[str, Any]], Concern]) -> Errand:
+    """Raises ``BadInput`` for what cannot be meant; the host is not touched."""
+    concern = build(params)
+    netns, script = params.get("netns"), params.get("boot_script")
+    boot.check_path(script, netns)
+    return Errand(concern, netns, script)
+
+
 def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> None:
     """Bring the host to what the module's parameters ask for, and exit the module.
 
     ``build`` turns the parameters into a ``Concern``; it validates them, without touching the host, and
     raises ``BadInput`` for what cannot be meant.
     """
-    try:
-        concern = build(module.params)
-        netns, script = module.params["netns"], module.params["boot_script"]
-        boot.check_path(script, netns)
+
+    def work() -> dict[str, Any]:
+        errand = errand_of(module.params, build)
+        if isinstance(module, LvsModule):
+            module.let_go()
         require_net_admin()
-        with inside(netns), locked():
-            result = converge(concern, check_mode=module.check_mode, with_diff=module._diff)
-            if script:
-                keep_for_boot(script, concern, result, module.check_mode)
+        with locked():
+            return perform(errand, module.check_mode, module._diff)[0]
+
+    finish(module, work)
+
+
+def finish(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
+    """Exit the module with what ``work`` returns, or with the words of its error."""
+    try:
+        result = work()
     except LvsError as error:
         module.fail_json(msg=str(error), invocation=invocation(module.params), **error.details)
     module.exit_json(invocation=invocation(module.params), **result)
 
 
 def invocation(params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters as the result repeats them, long lists cut: Ansible walks and prints every item of them,
-    which for tens of thousands takes longer than the module's own work."""
-    return {"module_args": {name: shortened(value) for name, value in params.items()}}
+    """The parameters as the result repeats them: Ansible walks and prints every item, so that long lists are cut."""
+    return {"module_args": shortened(params)}
 
 
-def shortened(value: Any) -> Any:
-    if not isinstance(value, list) or len(value) <= ECHOED_ITEMS:
-        return value
-    return value[:ECHOED_ITEMS] + ["... and %d more" % (len(value) - ECHOED_ITEMS)]
+def perform(errand: Errand, check_mode: bool, with_diff: bool) -> tuple[dict[str, Any], Done]:
+    """All of an errand or nothing of it; what it has changed is returned beside the module's result."""
+    concern = errand.concern
+    with inside(errand.netns):
+        result, changes = _converged(concern, check_mode, with_diff)
+        done = Done(errand, [] if check_mode else changes)
+        if not errand.boot_script:
+            return result, done
+        before, after = boot.read(errand.boot_script), _script_of(concern)
+        if before == after:
+            return result, done
+        result["changed"] = True
+        if with_diff:
+            headers = {"before_header": errand.boot_script, "after_header": errand.boot_script}
+            result["diff"] = [result["diff"], {"before": before, "after": after, **headers}]
+        if not check_mode:
+            _keep_for_boot(done, after)
+            done = replace(done, script=before)
+    return result, done
 
 
 def converge(concern: Concern, check_mode: bool, with_diff: bool) -> dict[str, Any]:
+    """Bring the namespace that we are in to what the concern asks for."""
+    return _converged(concern, check_mode, with_diff)[0]
+
+
+def _converged(concern: Concern, check_mode: bool, with_diff: bool) -> tuple[dict[str, Any], Sequence[Change]]:
     have = concern.read()
     changes = concern.plan(have)
     after = applied(have, changes) if changes else have
@@ -95,23 +147,30 @@ def converge(concern: Concern, check_mode: bool, with_diff: bool) -> dict[str, A
     if changes and not check_mode:
         carry_out(concern, changes)
     result.update(concern.report(after))
-    return result
+    return result, changes
 
 
-def keep_for_boot(path: str, concern: Concern, result: dict[str, Any], check_mode: bool) -> None:
-    """Make the script at ``path`` what builds the wanted state from nothing; ``result`` tells of it."""
+def _script_of(concern: Concern) -> str:
+    """What builds the wanted state from nothing."""
     changes = concern.plan({})
-    before, after = boot.read(path), boot.script_of(concern.notes(changes) + concern.commands(changes))
-    if before == after:
-        return
-    result["changed"] = True
-    if "diff" in result:
-        result["diff"] = [
-            result["diff"],
-            {"before": before, "after": after, "before_header": path, "after_header": path},
-        ]
-    if not check_mode:
-        boot.write(path, after)
+    return boot.script_of(concern.notes(changes) + concern.commands(changes))
+
+
+def _keep_for_boot(done: Done, text: str) -> None:
+    try:
+        boot.write(str(done.errand.boot_script), text)
+    except LvsError as error:
+        take_back(done)
+        raise error
+
+
+def take_back(done: Done) -> None:
+    """Undo an errand, last change first; raises ``Refused`` with the changes that were undone."""
+    with inside(done.errand.netns):
+        if done.script is not None:
+            boot.write(str(done.errand.boot_script), done.script)
+        if done.changes:
+            done.errand.concern.apply(undone(done.changes))
 
 
 def carry_out(concern: Concern, changes: Sequence[Change]) -> None:
@@ -131,11 +190,14 @@ def taken_back(concern: Concern, refusal: Refused) -> LvsError:
     try:
         concern.apply(undone(refusal.done))
     except Refused as second:
-        taken = {change.undone() for change in second.done}
-        standing = [change for change in refusal.done if change not in taken]
         failed = LvsError("%s; undoing what was done before it failed too: %s" % (refusal.reason, second.reason))
-        failed.details = {
-            "undone": concern.commands([change for change in refusal.done if change in taken]),
-            "standing": concern.commands(standing),
-        }
+        failed.details = dict(zip(("undone", "standing"), parted(concern, refusal.done, second)))
     return failed
+
+
+def parted(concern: Concern, changes: Sequence[Change], refusal: Refused) -> tuple[list[str], list[str]]:
+    """The commands of those ``changes`` that were undone before that was refused, and of those that stand."""
+    taken = {change.undone() for change in refusal.done}
+    gone = [change for change in changes if change in taken]
+    standing = [change for change in changes if change not in taken]
+    return concern.commands(gone), concern.commands(standing)
