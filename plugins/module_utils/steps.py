@@ -72,7 +72,7 @@ def _step(place: int, step: Mapping[str, Any]) -> Step:
     if not isinstance(given, dict):
         raise BadInput(where, given, "give the module's options as a dictionary")
     checked = ArgumentSpecValidator(CONCERNS[module].OPTIONS).validate(given)
-    unsupported = sorted(str(path) for path in checked.unsupported_parameters)
+    unsupported = sorted(path if isinstance(path, str) else ".".join(path) for path in checked.unsupported_parameters)
     if unsupported:
         raise BadInput(where, unsupported, "%s has no such option" % module)
     if checked.error_messages:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Takes steps in order, each of which is one module of this collection with its options.
   - When a step fails, the steps before it are taken back, last one first, so that the host is as it was.
-  - All options of all steps are checked before the first step is taken.
+  - The options of all steps are checked before the first step is taken, as far as that needs no look at the host.
   - A task costs a trip to the host and the start of Python there, which is many times the work of these modules. Ten
     steps take little longer than one.
 author: The lulab.lvs founders (@lulab)

@@ -40,9 +40,21 @@ def has_ip_vs() -> bool:
     return os.path.exists("/proc/net/ip_vs")
 
 
+def has_systemd() -> bool:
+    return os.path.isdir("/run/systemd/system")
+
+
+NEEDS = {"ip_vs": has_ip_vs, "systemd": has_systemd}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ip_vs are skipped where the kernel has none; never in a guest, where they are to run."""
-    marked = [item for item in items if item.get_closest_marker("ip_vs")]
-    if marked and "LVS_GUEST" not in os.environ and not has_ip_vs():
-        for item in marked:
-            item.add_marker(pytest.mark.skip(reason="this kernel has no ip_vs; tests/guest.py runs it in a guest"))
+    """What a test is marked with and this host has not lets it be skipped; never in a guest, where all are to run."""
+    if "LVS_GUEST" in os.environ:
+        return
+    for name, is_there in NEEDS.items():
+        marked = [item for item in items if item.get_closest_marker(name)]
+        if marked and not is_there():
+            for item in marked:
+                item.add_marker(
+                    pytest.mark.skip(reason="this host has no %s; tests/guest.py runs it in a guest" % name)
+                )
