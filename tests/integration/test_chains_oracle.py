@@ -85,6 +85,11 @@ def an_outside(draw):
     return {"masquerade": "outside", "outside": draw(st.lists(networks, min_size=1, max_size=3, unique=True))}
 
 
+def meant(service):
+    """The same for a service that leaves out the default as for one that spells it."""
+    return service["address"], service["port"], service.get("protocol", "tcp")
+
+
 def by_name(match: dict[str, str]) -> str:
     return match["name"] + match["flags"]
 
@@ -105,7 +110,7 @@ layouts = st.builds(
                         st.sampled_from(["192.0.2.1", "192.0.2.9", "2001:db8::1"]), min_size=1, max_size=2
                     )
                 },
-                optional={"services": st.lists(a_service, max_size=2, unique_by=str)},
+                optional={"services": st.lists(a_service, max_size=2, unique_by=meant)},
             ),
         },
     ),
