@@ -5,10 +5,11 @@
 """Run tests of this checkout on another host, over ssh: on a guest of the lab, whose kernel has what ours has not.
 
     python tests/guest.py --ssh-config .lab/ssh_config --host Host0 [pytest arguments]
+    python tests/guest.py --program tests/bench/ipvs_in_guest.py [its arguments]
 
 Without pytest arguments, the integration tests that need ip_vs are run. The other host needs Python, tar and a user
 who may sudo; pytest and Ansible's module_utils are sent from the environment that this is run in. The output is
-streamed, the exit status is pytest's. Variables named LVS_* are passed on.
+streamed, the exit status is pytest's or the program's. Variables named LVS_* are passed on.
 """
 
 from __future__ import annotations
@@ -107,16 +108,16 @@ def send_packages(options: argparse.Namespace) -> str:
     return folder
 
 
-def run_tests(options: argparse.Namespace, packages: str, arguments: Sequence[str]) -> int:
+def run_python(options: argparse.Namespace, packages: str, arguments: Sequence[str]) -> int:
     # LVS_GUEST: here nothing may be skipped for want of ip_vs.
     variables = {name: value for name, value in os.environ.items() if name.startswith("LVS_")}
     variables["LVS_GUEST"] = options.host
     settings = " ".join(shlex.quote("%s=%s" % item) for item in sorted(variables.items()))
-    pytest = " ".join(shlex.quote(argument) for argument in arguments)
+    words = " ".join(shlex.quote(argument) for argument in arguments)
     command = (
         "d=$(mktemp -d) && trap 'sudo rm -rf $d' EXIT && chmod 755 $d && tar -xf - -C $d && "
         "cd $d/ansible_collections/lulab/lvs && "
-        "sudo env %s PYTHONPATH=%s:$d PYTHONUNBUFFERED=1 python3 -m pytest %s" % (settings, packages, pytest)
+        "sudo env %s PYTHONPATH=%s:$d PYTHONUNBUFFERED=1 python3 %s" % (settings, packages, words)
     )
     return ssh(options, "sh -c %s" % shlex.quote(command), archive(list(checkout_files())))
 
@@ -125,9 +126,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser = argparse.ArgumentParser(description="Run tests of this checkout on another host, over ssh.")
     parser.add_argument("--ssh-config", default=str(CHECKOUT / ".lab" / "ssh_config"))
     parser.add_argument("--host", default="Host0")
+    parser.add_argument("--program", help="a Python program of this checkout, to run in place of pytest")
     options, rest = parser.parse_known_args(arguments)
-    packages = send_packages(options)
-    return run_tests(options, packages, rest or list(DEFAULT_ARGUMENTS))
+    words = [options.program, *rest] if options.program else ["-m", "pytest", *(rest or DEFAULT_ARGUMENTS)]
+    return run_python(options, send_packages(options), words)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 # ansible-core 2.19 and later want to be told how the parameters are encoded; earlier versions read them as they are.
-_START = """
+START = """
 import runpy, sys
 from ansible.module_utils import basic
 basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
@@ -26,7 +26,7 @@ def run_module(name: str, /, check: bool = False, **parameters: Any) -> dict[str
     """What the module ``name`` returns; C(rc) is its exit status, C(failed) is always there."""
     arguments = {"ANSIBLE_MODULE_ARGS": {**parameters, "_ansible_check_mode": check, "_ansible_diff": True}}
     process = subprocess.run(
-        [sys.executable, "-c", _START, name],
+        [sys.executable, "-c", START, name],
         input=json.dumps(arguments).encode(),
         capture_output=True,
         timeout=120,

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pairs import table
 
-PARTS = ("experiment4",)
+PARTS = ("experiment4", "ipvs")
 
 
 def main(names: list[str]) -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from harness import run_module, sh
+from harness import START, run_module, sh
 
 pytestmark = pytest.mark.ip_vs
 
@@ -66,6 +68,13 @@ def saved(netns: str) -> list[str]:
     return sh("ip netns exec %s ipvsadm -Sn" % netns).splitlines()
 
 
+def wait_for_idle_weight(netns: str) -> None:
+    deadline = time.monotonic() + 30
+    while not any(line.endswith("-w 0") for line in saved(netns)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def emptied(netns: str, **drain: Any) -> dict[str, Any]:
     result = run_module("ipvs_service", netns=netns, **WEB, servers=[], drain=drain)
     assert not result["failed"], result["msg"]
@@ -75,9 +84,7 @@ def emptied(netns: str, **drain: Any) -> dict[str, Any]:
 def test_a_server_goes_when_its_connections_have_ended(netns: str, client: Any) -> None:
     with ThreadPoolExecutor() as pool:
         running = pool.submit(emptied, netns, timeout=60, poll=0.1)
-        deadline = time.monotonic() + 30
-        while not any(line.endswith("-w 0") for line in saved(netns)) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for_idle_weight(netns)
         time.sleep(1)
         assert saved(netns)[1:] == ["-a -t 169.254.2.100:80 -r 10.9.0.1:8888 -m -w 0"]
         client.stdin.close()
@@ -99,7 +106,15 @@ def test_when_the_time_is_up_it_goes_all_the_same_and_is_told(netns: str, client
 
 
 def test_a_run_that_was_cut_off_is_resumed(netns: str, client: Any) -> None:
-    sh("ip netns exec %s ipvsadm -e -t 169.254.2.100:80 -r 10.9.0.1:8888 -m -w 0" % netns)
+    arguments = {"netns": netns, **WEB, "servers": [], "drain": {"timeout": 60}}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    words = [sys.executable, "-c", START, "ipvs_service"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+        process.stdin.close()
+        wait_for_idle_weight(netns)
+        process.kill()
     result = emptied(netns, timeout=1, poll=0.1)
     assert result["commands"] == ["ipvsadm -d -t 169.254.2.100:80 -r 10.9.0.1:8888"]
     assert result["drained"][0]["connections"] == 1

@@ -1,24 +1,28 @@
 # SPDX-FileCopyrightText: The lulab.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All or nothing: a refusal at any place leaves the state before, a kill at any place leaves what a rerun completes."""
+"""All or nothing: a refusal at any place leaves the state before, a kill at any place leaves what a rerun completes,
+two runs at once leave what one of them asked for; and where there is nothing to do, nothing is done."""
 
 from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import netlink
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_codec, netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import Server, Service, ServiceKey, commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_want import changes_towards
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
-from ansible_collections.lulab.lvs.plugins.module_utils.run import Concern, carry_out
+from ansible_collections.lulab.lvs.plugins.module_utils.run import Concern, carry_out, converge
+from ansible_collections.lulab.lvs.plugins.modules import ipvs_service
+from harness import run_module, sh
 
 pytestmark = pytest.mark.ip_vs
 
@@ -100,3 +104,42 @@ def killed_after(changes: int) -> None:
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [2, kernel.ASK_SINGLY + 6], ids=["few", "many"])
+def test_with_nothing_to_do_nothing_is_sent_but_questions(
+    netns: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = [
+        {"address": "169.254.2.%d" % place, "port": 80, "servers": [{"address": "10.0.0.1"}, {"address": "10.0.0.2"}]}
+        for place in range(1, number + 1)
+    ]
+    params = {name: option.get("default") for name, option in ipvs_service.OPTIONS.items()}
+    sent = []
+    pack = netlink.Netlink._pack
+
+    def noted(link: Any, message: Any, flags: int) -> bytes:
+        sent.append((message[0] == netlink.GENL_CONTROL, message[2][0]))
+        return pack(link, message, flags)
+
+    monkeypatch.setattr(netlink.Netlink, "_pack", noted)
+    with inside(netns):
+        for changed in (True, False):
+            sent.clear()
+            wanted = ipvs_service.build({**params, "services": services})
+            assert converge(wanted, check_mode=False, with_diff=False)["changed"] is changed
+    # The servers of many services are not asked for by netlink.
+    asked_for = {ipvs_codec.GET_SERVICE, ipvs_codec.GET_DEST} if number == 2 else {ipvs_codec.GET_SERVICE}
+    assert set(sent) == {(True, netlink.CTRL_CMD_GETFAMILY), *((False, command) for command in asked_for)}
+
+
+def test_two_runs_at_once_leave_what_one_of_them_asked_for(netns: str) -> None:
+    def wish(place: int) -> dict[str, Any]:
+        servers = [{"address": "10.0.%d.%d" % (place, number)} for number in range(1, 100)]
+        return {"netns": netns, "address": "169.254.2.100", "port": 80, "servers": servers}
+
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda place: run_module("ipvs_service", **wish(place)), range(3)))
+    assert all(result["changed"] for result in results), results
+    saved = sh("ip netns exec %s ipvsadm -Sn" % netns)
+    assert [saved.count("10.0.%d." % place) for place in range(3)] in ([99, 0, 0], [0, 99, 0], [0, 0, 99])

@@ -56,8 +56,12 @@ def shown(netns: str) -> tuple[list[str], str]:
 
 
 def whole_table(netns: str) -> Any:
-    with inside(netns):
-        return kernel.read((), lambda _key: True)
+    """What is read of a table, which is the same in the way of few services and in that of many."""
+    with inside(netns), pytest.MonkeyPatch.context() as patch:
+        few = kernel.read((), lambda _key: True)
+        patch.setattr(kernel, "ASK_SINGLY", 0)
+        assert kernel.read((), lambda _key: True) == few
+        return few
 
 
 def carried_out(netns: str, have: Any, want: Any) -> list[Any]:

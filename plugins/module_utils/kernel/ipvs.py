@@ -171,7 +171,7 @@ def apply(changes: Sequence[Change]) -> None:
     if not changes:
         return
     with Ipvs() as ipvs:
-        answers = ipvs.link.transact([ipvs.message(*codec.request(change)) for change in changes])
+        answers = ipvs.link.transact(ipvs.message(*codec.request(change)) for change in changes)
     refusal = next(((change, answer) for change, answer in zip(changes, answers) if answer), None)
     if refusal:
         done = [change for change, answer in zip(changes, answers) if answer is None]

@@ -107,17 +107,22 @@ def service_name(key: ServiceKey) -> bytes:
 
 
 def service_attributes(key: ServiceKey, service: Service) -> bytes:
+    return nested(SERVICE, key_attributes(key), service_setting_attributes(service, key.family))
+
+
+# Most objects of a table have the settings of others.
+@lru_cache(maxsize=1024)
+def service_setting_attributes(service: Service, family: str) -> bytes:
     flags = service.flags | (F_PERSISTENT if service.timeout else 0) | (F_ONE_PACKET if service.one_packet else 0)
-    netmask = service.netmask or WHOLE_ADDRESS[key.family]
+    netmask = service.netmask or WHOLE_ADDRESS[family]
     parts = [
-        key_attributes(key),
         text(SVC_SCHED_NAME, service.scheduler),
         text(SVC_PE_NAME, service.engine) if service.engine else b"",
         attribute(SVC_FLAGS, _FLAGS.pack(flags, 0xFFFFFFFF)),
         u32(SVC_TIMEOUT, service.timeout),
         attribute(SVC_NETMASK, socket.inet_aton(netmask)) if "." in netmask else u32(SVC_NETMASK, int(netmask)),
     ]
-    return nested(SERVICE, *parts)
+    return b"".join(parts)
 
 
 def server_name_attributes(address: str, port: int) -> bytes:
@@ -128,9 +133,9 @@ def server_name_attributes(address: str, port: int) -> bytes:
     )
 
 
-def server_attributes(address: str, port: int, server: Server) -> bytes:
+@lru_cache(maxsize=1024)
+def server_setting_attributes(server: Server) -> bytes:
     parts = [
-        server_name_attributes(address, port),
         u32(DEST_FWD_METHOD, FORWARD_METHODS[server.forward]),
         u32(DEST_WEIGHT, server.weight),
     ]
@@ -141,7 +146,7 @@ def server_attributes(address: str, port: int, server: Server) -> bytes:
             u16(DEST_TUN_FLAGS, TUNNEL_FLAGS[server.checksum]),
         ]
     parts += [u32(DEST_U_THRESH, server.upper), u32(DEST_L_THRESH, server.lower)]
-    return nested(DEST, *parts)
+    return b"".join(parts)
 
 
 def request(change: Change) -> Tuple[Any, ...]:
@@ -155,7 +160,11 @@ def request(change: Change) -> Tuple[Any, ...]:
     if change.removes:
         return DEL_DEST, service_name(service), nested(DEST, server_name_attributes(address, port))
     command = NEW_DEST if change.creates else SET_DEST
-    return command, service_name(service), server_attributes(address, port, change.after)
+    return (
+        command,
+        service_name(service),
+        nested(DEST, server_name_attributes(address, port), server_setting_attributes(change.after)),
+    )
 
 
 def named(table: Dict[int, str], number: int, what: str) -> str:

@@ -12,8 +12,7 @@ import os
 import socket
 import struct
 import sys
-from dataclasses import dataclass
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
@@ -145,8 +144,7 @@ def net_integer(payload: bytes) -> int:
     return int.from_bytes(payload, "big")
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     kind: int
     flags: int
     sequence: int
@@ -214,7 +212,7 @@ class Netlink:
         header = _HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | flags | more_flags, self._sequence, 0)
         return header + body + b"\0" * (-len(body) & 3)
 
-    def transact(self, requests: Sequence[Message]) -> List[Optional[NetlinkError]]:
+    def transact(self, requests: Iterable[Message]) -> List[Optional[NetlinkError]]:
         """Send all, in order, each acknowledged; per request its refusal or None.
 
         The kernel goes on after a refusal, so what follows a refused request may have taken effect: within
