@@ -60,7 +60,6 @@ def test_a_new_unit_is_written_read_enabled_and_started_in_this_order():
     change = Change(model.KIND, "a.service", None, model.Unit(model.LASTING, "one\n", True, True))
     assert words(change) == [
         "write /etc/systemd/system/a.service",
-        "systemctl daemon-reload",
         "systemctl --quiet enable a.service",
         "systemctl restart a.service",
     ]
@@ -68,7 +67,6 @@ def test_a_new_unit_is_written_read_enabled_and_started_in_this_order():
         "systemctl --quiet disable a.service",
         "systemctl stop a.service",
         "remove /etc/systemd/system/a.service",
-        "systemctl daemon-reload",
     ]
 
 

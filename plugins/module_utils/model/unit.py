@@ -67,26 +67,33 @@ def file_of(name: str, unit: Unit) -> str:
 
 
 def steps(change: Change) -> list[tuple[str, ...]]:
-    """What brings one unit from before to after, in order: (C(write), file, text), (C(remove), file), or a command."""
+    """What brings one unit from before to after, in order: (C(write), file, text), (C(remove), file), or a command.
+
+    systemd is made to read its units again only where it must: that takes longer than all the rest. It looks by itself
+    for a unit that it does not know, forgets one that neither runs nor is enabled, and C(enable) and C(disable)
+    have it read all.
+    """
     name = str(change.key)
     before: Optional[Unit] = change.before
     after: Optional[Unit] = change.after
+    was_enabled, was_active = bool(before and before.enabled), bool(before and before.active)
+    moved = bool(before and after and before.folder != after.folder)
+    rewritten = bool(after) and (moved or not before or before.text != after.text)
+    enabling = bool(after and after.enabled) and (moved or not was_enabled)
     result: list[tuple[str, ...]] = []
-    moved = before and (not after or after.folder != before.folder)
-    if before and before.enabled and not (after and after.enabled):
+    if was_enabled and not (after and after.enabled):
         result.append(("systemctl", "--quiet", "disable", name))
-    if before and before.active and not (after and after.active):
+    if was_active and not (after and after.active):
         result.append(("systemctl", "stop", name))
-    if before and moved:
+    if before and (moved or not after):
         result.append(("remove", file_of(name, before)))
-    if after and (moved or not before or before.text != after.text):
+    if after and rewritten:
         result.append(("write", file_of(name, after), after.text))
-    rewritten = any(step[0] in ("remove", "write") for step in result)
-    if rewritten:
-        result.append(("systemctl", "daemon-reload"))
-    if after and after.enabled and (moved or not (before and before.enabled)):
+    if enabling:
         result.append(("systemctl", "--quiet", "enable", name))
-    if after and after.active and (rewritten or not (before and before.active)):
+    elif before and rewritten:
+        result.append(("systemctl", "daemon-reload"))
+    if after and after.active and (rewritten or not was_active):
         result.append(("systemctl", "restart", name))
     return result
 
