@@ -18,6 +18,8 @@ pytestmark = pytest.mark.ip_vs
 
 VIP = "169.254.2.100"
 SETUP = """
+set -e
+modprobe ip_vs
 ip netns add {c} && ip netns add {d} && ip netns add {s}
 for n in {c} {d} {s}; do ip -n $n link set lo up; done
 ip -n {d} link add c0 type veth peer name eth0 netns {c}
