@@ -95,8 +95,8 @@ def _retold(where: str, error: LvsError) -> LvsError:
 
 
 def take(steps: Sequence[Step], check_mode: bool, with_diff: bool) -> dict[str, Any]:
-    """Take the steps in order; when one fails, those before it are taken back."""
-    result: dict[str, Any] = {"changed": False, "commands": [], "steps": []}
+    """Take the steps in order; when one fails, those before it are taken back. A step may hold up those after it."""
+    result: dict[str, Any] = {"changed": False, "commands": [], "steps": [], "held_up": False}
     diffs: list[dict[str, Any]] = []
     taken: list[Done] = []
     for step in steps:
@@ -109,6 +109,9 @@ def take(steps: Sequence[Step], check_mode: bool, with_diff: bool) -> dict[str, 
         result["changed"] = result["changed"] or own["changed"]
         result["commands"] += own.pop("commands")
         result["steps"].append({"name": step.name, "module": step.module, **own})
+        if own.get("held_up"):
+            result["held_up"] = True
+            break
     if with_diff:
         result["diff"] = diffs
     return result

@@ -82,6 +82,12 @@ steps:
     changed:
       description: Whether this step changed something.
       type: bool
+held_up:
+  description:
+    - Whether M(lulab.lvs.lvs_node) with its option C(hold) was a step and found something to do before the steps
+      after it, which were left out.
+  type: bool
+  returned: success
 diff:
   description: What each step that changes something shows, headed by its name.
   type: list

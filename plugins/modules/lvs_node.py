@@ -65,6 +65,12 @@ options:
     description: Forget every record but O(record).
     type: bool
     default: false
+  hold:
+    description:
+      - As a step of M(lulab.lvs.lvs_apply), leave out the steps after this one when there is something to do before
+        them, which are RV(missing_tools) to install and what RV(stale) describes to remove.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -101,6 +107,10 @@ stale:
   description: Those of RV(records) that are not O(record).
   type: list
   elements: dict
+  returned: success
+held_up:
+  description: Whether O(hold) is set and something is to be done first.
+  type: bool
   returned: success
 """
 

@@ -108,3 +108,19 @@ def test_what_cannot_be_meant_stops_it_before_the_first_step(netns):
     failed = run_module("lvs_apply", steps=steps)
     assert failed["msg"].startswith("steps[2].lu_chains: mark: ")
     assert seen_by_the_tools(netns) == before
+
+
+def test_a_node_that_is_not_ready_holds_up_the_steps_after_it(netns):
+    with_an_uplink(netns)
+    before = seen_by_the_tools(netns)
+    node = {"lvs_node": {"tools": ["sh", "no-such-tool"], "hold": True, "netns": netns}}
+    held = run_module("lvs_apply", steps=[node, *steps_in(netns)])
+    assert held["held_up"]
+    assert held["steps"][0]["missing_tools"] == ["no-such-tool"]
+    assert len(held["steps"]) == 1
+    assert seen_by_the_tools(netns) == before
+
+    node["lvs_node"]["tools"] = ["sh"]
+    taken = run_module("lvs_apply", steps=[node, *steps_in(netns)])
+    assert not taken["held_up"]
+    assert [step["module"] for step in taken["steps"]] == ["lvs_node", "vip_address", "ipset_entry", "lu_chains"]

@@ -24,6 +24,7 @@ OPTIONS: dict[str, Any] = {
     "tools": {"type": "list", "elements": "str", "default": []},
     "record": {"type": "dict"},
     "forget_others": {"type": "bool", "default": False},
+    "hold": {"type": "bool", "default": False},
     **COMMON_OPTIONS,
 }
 
@@ -44,10 +45,13 @@ def build(params: dict[str, Any]) -> Concern:
 
     def report(state: State) -> dict[str, Any]:
         records = model.ledger_of(state).records
+        missing = kernel.missing_tools(node)
+        stale = [json.loads(text) for text in records if text != node.record]
         return {
-            "missing_tools": kernel.missing_tools(node),
+            "missing_tools": missing,
             "records": [json.loads(text) for text in records],
-            "stale": [json.loads(text) for text in records if text != node.record],
+            "stale": stale,
+            "held_up": params["hold"] and bool(missing or stale),
         }
 
     return Concern(read, towards, partial(kernel.apply, path=ledger), model.commands, model.listing, report)
