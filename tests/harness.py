@@ -5,12 +5,23 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from typing import Any
+import tempfile
+import threading
+import traceback
+from typing import Any, NoReturn
 
+from ansible.module_utils import basic
+
+SECONDS = 120
+MODULES = "ansible_collections.lulab.lvs.plugins.modules."
+
+# A program that is a module: its name is the argument, its parameters are the standard input.
 # ansible-core 2.19 and later want to be told how the parameters are encoded; earlier versions read them as they are.
 START = """
 import runpy, sys
@@ -21,23 +32,65 @@ sys.argv = [sys.argv[1]]
 runpy.run_module("ansible_collections.lulab.lvs.plugins.modules." + sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
+Ended = tuple[int, bytes, bytes]  # exit status, standard output, standard error
+
 
 def run_module(name: str, /, check: bool = False, **parameters: Any) -> dict[str, Any]:
     """What the module ``name`` returns; C(rc) is its exit status, C(failed) is always there."""
-    arguments = {"ANSIBLE_MODULE_ARGS": {**parameters, "_ansible_check_mode": check, "_ansible_diff": True}}
+    everything = {"ANSIBLE_MODULE_ARGS": {**parameters, "_ansible_check_mode": check, "_ansible_diff": True}}
+    arguments = json.dumps(everything).encode()
+    # A fork has all imports behind it, which in a guest is most of a module's time; but with threads it may hang.
+    status, output, errors = (_forked if threading.active_count() == 1 else _started)(name, arguments)
+    try:
+        result = json.loads(output)
+    except ValueError:
+        raise AssertionError("%s printed no JSON: %r %r" % (name, output, errors)) from None
+    return {"failed": False, **result, "rc": status}
+
+
+def _started(name: str, arguments: bytes) -> Ended:
     process = subprocess.run(
         [sys.executable, "-c", START, name],
-        input=json.dumps(arguments).encode(),
+        input=arguments,
         capture_output=True,
-        timeout=120,
+        timeout=SECONDS,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         check=False,
     )
+    return process.returncode, process.stdout, process.stderr
+
+
+def _forked(name: str, arguments: bytes) -> Ended:
+    module = importlib.import_module(MODULES + name)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        child = os.fork()
+        if child == 0:
+            _become(module, arguments, output.fileno(), errors.fileno())
+        status = os.waitpid(child, 0)[1]
+        output.seek(0)
+        errors.seek(0)
+        return os.waitstatus_to_exitcode(status), output.read(), errors.read()
+
+
+def _become(module: Any, arguments: bytes, output: int, errors: int) -> NoReturn:
+    status: Any = 1
     try:
-        result = json.loads(process.stdout)
-    except ValueError:
-        raise AssertionError("%s printed no JSON: %r %r" % (name, process.stdout, process.stderr)) from None
-    return {"failed": False, **result, "rc": process.returncode}
+        signal.alarm(SECONDS)
+        os.dup2(output, 1)
+        os.dup2(errors, 2)
+        # Not those of pytest, which keep what is written.
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+        basic._ANSIBLE_ARGS = arguments
+        basic._ANSIBLE_PROFILE = "legacy"
+        module.main()
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def sh(command: str, check: bool = True) -> str:
