@@ -56,10 +56,11 @@ def test_a_host_without_a_route_that_covers_the_gateway(lab, untouched):
         lab.play("clean")
 
 
-def test_a_user_without_the_privilege(lab, untouched):
+def test_a_user_without_the_privilege(lab):
+    before = lab.snapshots()
     played = lab.play("exp3", extra={"ansible_become": False}, fails=True)
     assert "become: true" in played.output
-    assert not differences(untouched, lab.snapshots())
+    assert not differences(before, lab.snapshots())
 
 
 def test_a_kernel_without_ip_vs(lab, untouched):
