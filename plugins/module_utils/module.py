@@ -42,7 +42,7 @@ class Shortening:
     deepcopy = staticmethod(shortened)
 
 
-class LvsModule(basic.AnsibleModule):  # type: ignore[misc]
+class LvsModule(basic.AnsibleModule):
     params: Dict[str, Any]
 
     def _load_params(self) -> None:

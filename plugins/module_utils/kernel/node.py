@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import Callable, Sequence
+from typing import Any, Callable, Hashable, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError, Refused, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import interface_holding, route_covering
@@ -27,7 +27,7 @@ def ledger_file(netns: str | None) -> str:
 def read(node: Node, path: str) -> State:
     """Modules and sysctls that ``node`` names, and the ledger in ``path`` with the sysctls that it names."""
     ledger = read_ledger(path)
-    state = {}
+    state: dict[tuple[str, Hashable], Any] = {}
     for name in node.kernel_modules:
         if _loaded(name):
             state[("module", name)] = True

@@ -13,7 +13,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
@@ -116,7 +116,7 @@ def _with_ledger(state: dict[Any, Any], ledger: Ledger) -> dict[Any, Any]:
     return state
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[Change], list[str]]] = {
     "module": lambda change: ["modprobe %s" % change.key],
     "sysctl": lambda change: ["sysctl -w %s='%s'" % (change.key, change.after)],
     "ledger": lambda change: [],

@@ -78,7 +78,7 @@ def steps(change: Change) -> list[tuple[str, ...]]:
     after: Optional[Unit] = change.after
     was_enabled, was_active = bool(before and before.enabled), bool(before and before.active)
     moved = bool(before and after and before.folder != after.folder)
-    rewritten = bool(after) and (moved or not before or before.text != after.text)
+    rewritten = bool(after and (moved or not before or before.text != after.text))
     enabling = bool(after and after.enabled) and (moved or not was_enabled)
     result: list[tuple[str, ...]] = []
     if was_enabled and not (after and after.enabled):
@@ -114,7 +114,7 @@ def commands(changes: Sequence[Change]) -> list[str]:
 def listing(state: State) -> str:
     """Each unit as C(systemctl cat) prints it, and how it stands."""
     return "".join(
-        "# %s\n%s# %s\n" % (file_of(name, unit), unit.text, ", ".join(_standing(unit)))
+        "# %s\n%s# %s\n" % (file_of(str(name), unit), unit.text, ", ".join(_standing(unit)))
         for (_kind, name), unit in state.items()
     )
 
