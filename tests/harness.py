@@ -35,16 +35,16 @@ runpy.run_module("ansible_collections.lulab.lvs.plugins.modules." + sys.argv[0],
 Ended = tuple[int, bytes, bytes]  # exit status, standard output, standard error
 
 
-def run_module(name: str, /, check: bool = False, **parameters: Any) -> dict[str, Any]:
-    """What the module ``name`` returns; C(rc) is its exit status, C(failed) is always there."""
+def run_module(module: str, /, check: bool = False, **parameters: Any) -> dict[str, Any]:
+    """What ``module`` returns; C(rc) is its exit status, C(failed) is always there."""
     everything = {"ANSIBLE_MODULE_ARGS": {**parameters, "_ansible_check_mode": check, "_ansible_diff": True}}
     arguments = json.dumps(everything).encode()
     # A fork has all imports behind it, which in a guest is most of a module's time; but with threads it may hang.
-    status, output, errors = (_forked if threading.active_count() == 1 else _started)(name, arguments)
+    status, output, errors = (_forked if threading.active_count() == 1 else _started)(module, arguments)
     try:
         result = json.loads(output)
     except ValueError:
-        raise AssertionError("%s printed no JSON: %r %r" % (name, output, errors)) from None
+        raise AssertionError("%s printed no JSON: %r %r" % (module, output, errors)) from None
     return {"failed": False, **result, "rc": status}
 
 

@@ -11,9 +11,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Iterable, Mapping, Optional, Sequence
 
-from netaddr import AddrFormatError, IPAddress, IPNetwork
+try:
+    from netaddr import AddrFormatError, IPAddress, IPNetwork
+except ImportError:
+    HAS_NETADDR = False
+else:
+    HAS_NETADDR = True
 
-GATEWAY = IPAddress("169.254.1.1")
+# A pod's gateway.
+GATEWAY = "169.254.1.1"
 
 
 class TopologyError(ValueError):
@@ -32,6 +38,8 @@ class Host:
 
 def topology(names: Iterable[str], variables: Mapping[str, Any], needs: Sequence[str] = ("host_ip",)) -> list[Host]:
     """The hosts ``names`` as their inventory ``variables`` describe them; raises ``TopologyError``."""
+    if not HAS_NETADDR:
+        raise TopologyError("the filters need netaddr on the controller: install it beside Ansible (pip install netaddr)")
     hosts = [_host(name, variables[name], needs) for name in names]
     if not hosts:
         raise TopologyError("the group has no hosts: add them to the inventory's group lvs")
@@ -99,7 +107,7 @@ def _refuse_overlaps(hosts: Sequence[Host]) -> None:
 def check_vip(hosts: Sequence[Host], vip: str) -> None:
     """Raise ``TopologyError`` for a virtual address that cannot work among ``hosts``."""
     address = _address("all hosts", "vip", vip)
-    if address == GATEWAY:
+    if address == IPAddress(GATEWAY):
         raise TopologyError("vip: %s is Calico's gateway address in every pod: choose another" % vip)
     for host in hosts:
         if address == IPAddress(host.host_ip) or (host.pod_ip and address == IPAddress(host.pod_ip)):

@@ -48,7 +48,7 @@ class Row:
             self.against,
             self._median(self.ours),
             self._median(self.theirs) if self.theirs else "",
-            "" if ratio is None else "%.2f" % ratio,
+            "" if ratio is None else format(ratio, ".2f"),
             "report" if self.reach is None else "%g or less" % self.reach,
         )
 

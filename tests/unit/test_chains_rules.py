@@ -142,7 +142,7 @@ some_ours = st.lists(st.sampled_from(OURS), max_size=3)
 def two_hooks(draw):
     others = [rule("-j OTHER-%d" % (number % 2)) for number in range(draw(st.integers(0, 4)))]
     hooks = []
-    for _ in range(2):
+    for _hook in range(2):
         hook = [Place(found, True) for found in draw(some_ours)]
         for other in others:
             hook += [Place(other, False), *(Place(found, True) for found in draw(some_ours))]
@@ -171,7 +171,7 @@ def test_the_surplus_of_two_equal_jumps_is_one_deletion():
 def test_a_transaction_declares_chains_first_and_deletes_them_last():
     gone = ruleset.Change("chain", ("ipv4", "nat", "LU-A"), (rule("-j LU-B"),), None)
     made = ruleset.Change("chain", ("ipv4", "nat", "LU-C"), None, (rule("-j RETURN"),))
-    ((key, steps),) = ruleset.transactions([made, gone]).items()
+    [(key, steps)] = list(ruleset.transactions([made, gone]).items())
     assert key == ("ipv4", "nat")
     assert (
         ruleset.restore_text("nat", steps) == "*nat\n:LU-C - [0:0]\n:LU-A - [0:0]\n-A LU-C -j RETURN\n-X LU-A\nCOMMIT\n"

@@ -152,7 +152,7 @@ SAMPLES = {
 @given(data=st.data())
 def test_a_damaged_message_is_malformed_or_a_row_but_never_anything_else(decoder: Any, data: st.DataObject) -> None:
     body = bytearray(SAMPLES[decoder])
-    for _ in range(data.draw(st.integers(0, 4))):
+    for _damage in range(data.draw(st.integers(0, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(body)))
     with contextlib.suppress(Malformed):

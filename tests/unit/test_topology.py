@@ -92,3 +92,9 @@ def test_a_port_out_of_range_is_refused(port):
 
 def test_a_port_may_be_a_number_or_its_digits():
     assert model.check_port("vip_port", "80") == model.check_port("vip_port", 80) == 80
+
+
+def test_without_netaddr_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(model, "HAS_NETADDR", False)
+    with pytest.raises(model.TopologyError, match="netaddr"):
+        hosts(Host0=HOST0)

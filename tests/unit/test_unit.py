@@ -43,7 +43,7 @@ def test_what_cannot_be_meant_is_refused(more, parameter):
 
 def test_a_unit_that_is_enabled_lasts_and_another_does_not():
     for enabled, folder in ((True, "/etc/systemd/system"), (False, "/run/systemd/system")):
-        ((_name, unit),) = model.want_of(model.parse({**GIVEN, "enabled": enabled})).items()
+        [unit] = list(model.want_of(model.parse({**GIVEN, "enabled": enabled})).values())
         assert (unit.folder, unit.enabled, unit.active) == (folder, enabled, True)
 
 

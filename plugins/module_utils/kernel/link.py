@@ -40,7 +40,7 @@ def reading() -> Iterator[None]:
         yield
     except (NetlinkError, Malformed, OSError) as error:
         number = getattr(error, "errno", None)
-        said = errno_words(number) if number else str(error)
+        said = str(error) if number is None else errno_words(number)
         raise LvsError("cannot read the host's links, addresses and routes: %s" % said) from error
 
 

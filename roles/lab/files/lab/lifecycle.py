@@ -213,9 +213,9 @@ def status(lab_dir: Path) -> tuple[bool, list[str]]:
         return False, [f"no lab runs in {lab_dir}"]
     states = (read_json(lab_dir / "status.json") or {}).get("guests", {})
     rows = [(spec["name"], spec["ip"], states.get(spec["name"], DEAD)) for spec in wanted["guests"]]
-    width = max(len(name) for name, _, _ in rows)
+    width = max(len(row[0]) for row in rows)
     lines = [f"{name:{width}}  {ip:15}  {state}" for name, ip, state in rows]
-    return all(state == ANSWERS for _, _, state in rows), lines
+    return all(row[-1] == ANSWERS for row in rows), lines
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:

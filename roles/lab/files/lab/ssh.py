@@ -52,7 +52,7 @@ def ssh_config(lab_dir: Path, pid: int, hosts: Iterable[tuple[str, str]]) -> str
     hosts = list(hosts)
     head = HEADER.format(
         lab_dir=_percent(str(lab_dir)),
-        names=" ".join(name for name, _ in hosts),
+        names=" ".join(host[0] for host in hosts),
         user=USER,
         tag=TAG,
         quoted=_percent(_shell(str(lab_dir))),
