@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import boot
@@ -95,6 +96,18 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> No
             return perform(errand, module.check_mode, module._diff)[0]
 
     finish(module, work)
+
+
+def is_so(build: Callable[[dict[str, Any]], Concern], options: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Whether a module of these ``options`` would find nothing to do, when given these."""
+    checked = ArgumentSpecValidator(options).validate(given)
+    if checked.error_messages or checked.unsupported_parameters:
+        return False
+    try:
+        concern = build(checked.validated_parameters)
+        return not concern.plan(concern.read())
+    except LvsError:
+        return False
 
 
 def finish(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.lulab.lvs.plugins.module_utils.concern import calico_veth
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from harness import sh
 from workloads import everything, forget_pods, here, typed, uplink, works
 
@@ -49,6 +51,11 @@ def on(host: str, wish: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"netns": host, "endpoints": endpoints, "routes": wish["routes"], **more}
 
 
+def told(host: str) -> set[str]:
+    with inside(host):
+        return {one["name"] for one in calico_veth.told({})}
+
+
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=wishes(), second=wishes())
 def test_the_commands_build_what_the_module_builds(host: str, first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -62,6 +69,7 @@ def test_the_commands_build_what_the_module_builds(host: str, first: dict[str, A
             works(here(**on(host, wish)), bool(commands))
             assert everything(host) == everything(twin), commands
             works(here(**on(twin, wish)), False)
+            assert {one["name"] for one in wish["endpoints"]} <= told(host)
         here(**on(host, first, state="absent"))
         here(**on(host, second, state="absent"))
         assert list(everything(host)) == [""]

@@ -61,7 +61,7 @@ a_service = st.fixed_dictionaries(
 def a_match_set(draw):
     name = draw(st.sampled_from(sorted(SETS)))
     _kind, dimensions, family = SETS[name]
-    flags = ",".join(draw(flag) for _ in range(dimensions))
+    flags = ",".join(draw(flag) for _dimension in range(dimensions))
     return {"name": name, "flags": flags, "comment": draw(comments) or "", **({"family": family} if family else {})}
 
 
@@ -120,12 +120,17 @@ layouts = st.builds(
 
 def run_in(netns, variant, **options):
     """The module's work in this process: thousands of examples would not bear an interpreter's start each."""
-    arguments = {"variant": variant, "family": "both", **options}
+    arguments = {"family": "both", **options, "variant": variant}
     checked = ArgumentSpecValidator(lu_chains.OPTIONS).validate(arguments)
     assert not checked.error_messages, checked.error_messages
     concern = lu_chains.build(checked.validated_parameters)
     with inside(netns):
         return converge(concern, check_mode=False, with_diff=True)
+
+
+def told(netns, variant, chains):
+    with inside(netns):
+        return lu_chains.told({"variant": variant, "chains": chains})
 
 
 def type_in(netns, lines):
@@ -183,3 +188,16 @@ def test_the_commands_do_what_the_module_does(two, data):
     result = run_in(one, variant, state="absent", chains=chains)
     type_in(other, result["commands"])
     assert saved(one, variant) == saved(other, variant) == start
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(data=st.data())
+def test_what_is_told_of_chains_lays_the_same(two, data):
+    variant, (one, other) = two
+    reset(one, variant)
+    reset(other, variant)
+    chains = data.draw(chain_names())
+    run_in(one, variant, **data.draw(layouts), chains=chains)
+    for layout in told(one, variant, chains):
+        assert run_in(other, **{"family": "ipv4", **layout})["changed"]
+    assert saved(one, variant) == saved(other, variant)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import endpoint as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace, network
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import endpoint_found, namespace, network
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
 from ansible_collections.lulab.lvs.plugins.module_utils.model import endpoint as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern
+from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, is_so
 
 ENDPOINT: dict[str, Any] = {
     "name": {"type": "str"},
@@ -61,3 +61,16 @@ def build(params: dict[str, Any]) -> Concern:
         report=lambda state: model.report(wish, state),
         notes=namespace.note_commands,
     )
+
+
+def told(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The endpoints of this host that are wired as this module wires them, as C(endpoints) takes them."""
+    with reading():
+        found = endpoint_found.endpoints()
+    return [endpoint for endpoint in found if is_so(build, OPTIONS, {"endpoints": [endpoint]})]
+
+
+def routes_told(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The peer routes of this host, as C(routes) takes them."""
+    with reading():
+        return endpoint_found.peer_routes(model.ROUTE_PROTOCOL)

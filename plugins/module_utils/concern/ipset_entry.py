@@ -66,3 +66,13 @@ def build(params: dict[str, Any]) -> Concern:
         listing=model.listing,
         report=lambda state: model.report(wish.name, state),
     )
+
+
+def told(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sets of this host, each as the options take it; a set comes before the C(list:set) that may hold it."""
+    sets = []
+    for name in kernel.names() if kernel.is_loaded() else []:
+        header, members, _left_over = kernel.read(name).contents
+        if header is not None and not name.startswith(model.TEMPORARY):
+            sets.append(model.described(name, header, members, params["entries"]))
+    return sorted(sets, key=lambda one: (one["type"] == "list:set", one["name"]))

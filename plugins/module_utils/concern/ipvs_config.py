@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_config as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import is_loaded
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import (
     changes_towards,
     commands,
     declared,
+    described,
     listing,
     want_of,
 )
@@ -45,3 +47,8 @@ def build(params: dict[str, Any]) -> Concern:
         commands=commands,
         listing=listing,
     )
+
+
+def told(params: dict[str, Any]) -> dict[str, Any]:
+    """The settings of this host, as the options take them."""
+    return described(kernel.read()) if is_loaded() else {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs_drain import Draining
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import commands, listing
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import commands, described, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_drain import gently, parse_drain
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import declared, inside_scope, parse_scope
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_want import changes_towards, want_of
@@ -61,3 +61,8 @@ def build(params: dict[str, Any]) -> Concern:
         listing=listing,
         report=hands.report if hands else nothing_more,
     )
+
+
+def told(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """All services of this host, as C(services) takes them."""
+    return described(kernel.read((), lambda key: True)) if kernel.is_loaded() else []

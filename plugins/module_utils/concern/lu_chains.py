@@ -10,12 +10,14 @@ from typing import Any
 
 from ansible.module_utils.common.warnings import warn
 
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import iptables as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.model import chains as model
-from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import parse
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import commands, listing
+from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import chain_names, parse
+from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_told import guesses
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import FAMILIES, commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
-from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern
+from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, is_so
 
 FAMILY = {"type": "str", "choices": ["ipv4", "ipv6"]}
 PROTOCOL = {"type": "str", "choices": ["tcp", "udp", "sctp"]}
@@ -41,10 +43,12 @@ SHIELD = {
     },
     "service_sets": NAMES,
 }
+CHAINS: dict[str, Any] = {"type": "dict", "options": {kind: {"type": "str"} for kind in model.CHAINS}}
+VARIANT = {"type": "str", "choices": ["auto", "legacy", "nft"], "default": "auto"}
 OPTIONS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "layout": {"type": "bool", "default": False},
-    "chains": {"type": "dict", "options": {kind: {"type": "str"} for kind in model.CHAINS}},
+    "chains": CHAINS,
     "mark": {"type": "str", "default": "0x2000/0x2000"},
     "match_sets": {"type": "list", "elements": "dict", "options": MATCH_SET},
     "comments": {"type": "dict", "options": {kind: {"type": "str"} for kind in model.COMMENTS}},
@@ -56,7 +60,7 @@ OPTIONS: dict[str, Any] = {
     "forward_accept": {"type": "bool", "default": False},
     "shield": {"type": "dict", "options": SHIELD},
     "family": {"type": "str", "choices": ["ipv4", "ipv6", "both"], "default": "ipv4"},
-    "variant": {"type": "str", "choices": ["auto", "legacy", "nft"], "default": "auto"},
+    "variant": VARIANT,
     **COMMON_OPTIONS,
 }
 
@@ -78,3 +82,24 @@ def build(params: dict[str, Any]) -> Concern:
         listing=listing,
         report=report,
     )
+
+
+def told(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The layout of this host's chains, one a family, as the options take it."""
+    names = chain_names(params["chains"] or {})
+    layouts = []
+    for family in FAMILIES:
+        try:
+            tables = kernel.tables(family, kernel.SUFFIX[params["variant"]])
+        except Unsupported:  # without the tool nobody has laid any
+            continue
+        shape = {} if params["variant"] == "auto" else {"variant": params["variant"]}
+        guessed = [{**shape, **options} for options in guesses(tables, family, names)]
+        right = next((options for options in guessed if is_so(build, OPTIONS, options)), None)
+        if right is not None:
+            layouts.append(right)
+        elif guessed:
+            warn(
+                "the %s rules of %s are not as lu_chains lays them, and left out" % (family, ", ".join(names.values()))
+            )
+    return layouts

@@ -46,3 +46,9 @@ def build(params: dict[str, Any]) -> Concern:
         listing=listing,
         report=lambda state: model.report(state, interface),
     )
+
+
+def told(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Virtual addresses of this host, interface by interface, as the options take them."""
+    with reading():
+        return kernel.found()

@@ -57,7 +57,7 @@ class View:
 def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
     """The state of everything that ``wish`` names, and what else the plan needs to know."""
     with Netlink(NETLINK_ROUTE) as socket_:
-        here = _view(socket_)
+        here = view_of(socket_)
         uplink = _uplinks(wish, here, socket_) if wish.present else {}
         outputs = _outputs(wish, here, socket_) if wish.present else {}
         state: Dict[Any, Any] = {}
@@ -65,7 +65,7 @@ def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
         ours = {endpoint.name for endpoint in wish.endpoints}
         for endpoint in wish.endpoints:
             inside = _inside(endpoint)
-            pair = _pair(endpoint, here, inside, _number(socket_, endpoint.namespace))
+            pair = _pair(endpoint, here, inside, number_of(socket_, endpoint.namespace))
             if wish.present:
                 _check(endpoint, here, inside, pair, ours)
             state.update(_endpoint_state(endpoint, here, inside, pair))
@@ -75,7 +75,7 @@ def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
     return state, Facts(uplink, outputs, frozenset(shared))
 
 
-def _view(socket_: Netlink) -> View:
+def view_of(socket_: Netlink) -> View:
     links = {row.name: row for row in link_rows(socket_)}
     return View(links, address_rows(socket_), [row for row in route_rows(socket_) if row.kind == rt.RTN_UNICAST])
 
@@ -84,10 +84,10 @@ def _inside(endpoint: Endpoint) -> View:
     if not namespace.alive(endpoint.namespace):
         return View()
     with within(endpoint.namespace), Netlink(NETLINK_ROUTE) as socket_:
-        return _view(socket_)
+        return view_of(socket_)
 
 
-def _number(socket_: Netlink, name: str) -> Optional[int]:
+def number_of(socket_: Netlink, name: str) -> Optional[int]:
     """Our namespace's number for the namespace ``name``."""
     if not namespace.alive(name):
         return None

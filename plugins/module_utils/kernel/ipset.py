@@ -9,6 +9,7 @@ Source: include/uapi/linux/netfilter/ipset/ip_set.h, net/netfilter/ipset/ip_set_
 from __future__ import annotations
 
 import errno
+import os
 import struct
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -77,6 +78,11 @@ def _list(link: Netlink, name: Optional[str], flags: int = 0) -> Iterator[Dict[i
             raise Unsupported("this kernel has no ipset: load its module ip_set") from error
         if error.errno not in SET_MISSING:
             raise LvsError("cannot list the sets: %s" % refusal_words(error, None)) from error
+
+
+def is_loaded() -> bool:
+    """Whether the kernel has sets now: who only asks what there is does not have the module loaded."""
+    return os.path.exists("/sys/module/ip_set")
 
 
 def names() -> List[str]:
@@ -212,7 +218,8 @@ def _new_set(link: Netlink, name: str, head: Set) -> Optional[NetlinkError]:
 
 
 def _create(link: Netlink, step: Step, done: List[Change]) -> None:
-    assert step.header is not None
+    if step.header is None:
+        raise AssertionError("a step that makes a set has the set's change")
     refusal = _new_set(link, step.name, step.header.after)
     if refusal is not None:
         raise Refused(
@@ -224,7 +231,8 @@ def _create(link: Netlink, step: Step, done: List[Change]) -> None:
 
 def _rebuild(link: Netlink, step: Step, done: List[Change]) -> None:
     """Fill a new set beside the old one and swap them; the old one serves until then, and nothing is left over."""
-    assert step.header is not None
+    if step.header is None:
+        raise AssertionError("a step that makes a set has the set's change")
     beside = temporary_name(step.name)
     discard = _message(DESTROY, text(codec.SETNAME, beside))
     _one(link, discard)

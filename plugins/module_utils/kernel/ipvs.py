@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 from contextlib import nullcontext
 from typing import Any, Callable, Collection, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union
@@ -124,6 +125,11 @@ class Ipvs:
     def connections(self, key: ServiceKey) -> Dict[Tuple[str, int], int]:
         """Of each real server of the service, its active connections."""
         return dict(codec.decoded_connections(body, key) for body in self.dump(codec.GET_DEST, codec.service_name(key)))
+
+
+def is_loaded() -> bool:
+    """Whether the kernel has ip_vs now: who only asks what there is does not have it loaded."""
+    return os.path.exists("/proc/net/ip_vs")
 
 
 def load_module() -> str:

@@ -19,7 +19,13 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import (
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NETLINK_ROUTE, Netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import HERE
-from ansible_collections.lulab.lvs.plugins.module_utils.model.vip import ARP_EXCLUSIVE, DUMMY_DRIVER, Wish
+from ansible_collections.lulab.lvs.plugins.module_utils.model.vip import (
+    ARP_EXCLUSIVE,
+    CALICO_GATEWAY,
+    DUMMY_DRIVER,
+    Wish,
+    described,
+)
 
 
 def read(wish: Wish) -> Tuple[dict[Any, Any], Optional[str]]:
@@ -45,6 +51,29 @@ def read(wish: Wish) -> Tuple[dict[Any, Any], Optional[str]]:
     if wish.arp_exclusive and row is not None:
         state.update(_sysctls(interface))
     return state, interface
+
+
+def found() -> List[dict[str, Any]]:
+    """What may be virtual addresses, by interface, as the module would be asked for them."""
+    held = addresses()
+    told = []
+    for row in _links():
+        dummy = row.kind == "dummy"
+        texts = [
+            "%s/%d" % (one.address, one.prefix) for one in held if one.interface == row.name and _virtual(one, dummy)
+        ]
+        if texts or dummy:
+            exclusive = list(_sysctls(row.name).values()) == list(ARP_EXCLUSIVE.values())
+            told.append(described(row.name, dummy, texts, exclusive))
+    return told
+
+
+def _virtual(one: InterfaceAddress, dummy: bool) -> bool:
+    """Any address of a dummy, and those of others that are no part of a network, but the kernel's own and Calico's."""
+    own = one.address.is_loopback or (one.address.version == 6 and one.address.is_link_local)
+    if own or str(one.address) == CALICO_GATEWAY:
+        return False
+    return dummy or one.prefix == one.address.max_prefixlen
 
 
 def _links() -> List[rt.LinkRow]:

@@ -194,10 +194,11 @@ def _forward(layout: Layout, family: str) -> Optional[Rules]:
 
 
 def _shield(layout: Layout, family: str) -> Optional[Rules]:
-    """IPVS acts after filter INPUT, so the ports of services have to pass here; the rest of an address is refused."""
+    """IPVS acts after filter INPUT, so the ports of services have to pass here; the rest of an address is refused.
+
+    A family without an address to shield gets no chain.
+    """
     shield = layout.shield
-    if not shield:
-        return None
     allowed = [Rule((*_set_match(match), "-j", "RETURN")) for match in shield.service_sets if family in match.families]
     for service in shield.services:
         if service.family == family:
@@ -207,7 +208,7 @@ def _shield(layout: Layout, family: str) -> Optional[Rules]:
     refuse = ("-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT", "--reject-with", UNREACHABLE[family])
     refused = [Rule((*_set_match(match), *refuse)) for match in shield.address_sets if family in match.families]
     refused += [Rule(("-d", _host(address), *refuse)) for address in shield.addresses if family_of(address) == family]
-    return (*allowed, *refused)
+    return (*allowed, *refused) if refused else None
 
 
 def _host(address: str) -> str:

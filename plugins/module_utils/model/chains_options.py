@@ -60,7 +60,7 @@ def parse(params: Mapping[str, Any]) -> Layout:
     layout = Layout(
         present=present,
         families=families,
-        names=_names(params["chains"] or {}),
+        names=chain_names(params["chains"] or {}),
         managed=_managed(params),
         mark=parse_mark(params["mark"]),
         comments=_comments(params["comments"] or {}),
@@ -99,7 +99,7 @@ def _managed(params: Mapping[str, Any]) -> Tuple[str, ...]:
     return tuple(kind for kind in CHAINS if (laid if kind in SNAT_CHAINS else asked[kind]))
 
 
-def _names(chains: Mapping[str, Optional[str]]) -> Dict[str, str]:
+def chain_names(chains: Mapping[str, Optional[str]]) -> Dict[str, str]:
     names: Dict[str, str] = {}
     for kind, (_table, default) in CHAINS.items():
         name = default if chains.get(kind) is None else str(chains[kind])

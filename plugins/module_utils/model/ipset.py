@@ -20,6 +20,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
     for_shell,
     in_quotes,
     option_words,
+    uncounted,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
     Frame,
@@ -52,6 +53,7 @@ __all__ = ["DIMENSIONS", "TYPES", "Set", "Step", "commands", "listing", "steps"]
 SET = "set"
 ENTRY = "entry"
 KINDS = (SET, ENTRY)
+FAMILY_NAMES = {"inet": "ipv4", "inet6": "ipv6"}
 
 # A new set is filled under such a name, then swapped in. Nobody else's set is called so.
 TEMPORARY = "lulab-lvs-tmp-"
@@ -400,8 +402,23 @@ def report(name: str, state: State) -> Dict[str, Any]:
     if header is not None:
         result["set"] = {
             "type": header.type,
-            "family": {"inet": "ipv4", "inet6": "ipv6"}.get(header.family, ""),
+            "family": FAMILY_NAMES.get(header.family, ""),
             "maxelem": header.maxelem,
             "entries": sum(1 for kind, _key in state if kind == ENTRY),
         }
     return result
+
+
+def described(name: str, header: Set, members: Dict[str, Options], with_entries: bool) -> Dict[str, Any]:
+    """A set in the shape of the module's options; what stands at its default is left out."""
+    told: Dict[str, Any] = {"name": name, "type": header.type}
+    if header.family:
+        told["family"] = FAMILY_NAMES[header.family]
+    for option in CREATE_OPTIONS:
+        value = getattr(header, option)
+        said = value is not None if option == "timeout" else value and value != DEFAULTS.get(option)
+        if said and option != "hashsize":  # which grows with the set
+            told[option] = "0x%08x" % value if option == "markmask" else value
+    if with_entries:
+        told["entries"] = [key + option_words(uncounted(options), in_quotes) for key, options in members.items()]
+    return told

@@ -313,6 +313,11 @@ def settled(have: Options, stated: Options) -> bool:
     return True
 
 
+def uncounted(options: Options) -> Options:
+    """What was declared of an entry: its counters are what became of it."""
+    return tuple((name, value) for name, value in options if name not in COUNTED)
+
+
 def merged(have: Options, stated: Options) -> Options:
     """The options after adding ``stated`` to an entry that has ``have``: what is not stated stays."""
     kept = {name: value for name, value in have if name not in FLAGS and name not in PLACES}

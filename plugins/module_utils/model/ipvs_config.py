@@ -149,3 +149,21 @@ def listing(state: State) -> str:
                 % (role, daemon.interface, daemon.syncid, maxlen, daemon.group, daemon.port, daemon.ttl)
             )
     return "".join(line + "\n" for line in lines)
+
+
+def described(state: State) -> Dict[str, Any]:
+    """The settings in the shape that the module's options have."""
+    timeouts: Timeouts = state["timeouts", ""]
+    # 0: the kernel has no such protocol, so there is nothing to set.
+    told: Dict[str, Any] = {name: getattr(timeouts, field) for field, name in TIMEOUT_OPTIONS.items()}
+    told = {name: seconds for name, seconds in told.items() if seconds}
+    for role in ROLES:
+        daemon = state.get(("daemon", role))
+        told[role] = describe_daemon(daemon) if daemon else {"state": "absent"}
+    return told
+
+
+def describe_daemon(daemon: Daemon) -> Dict[str, Any]:
+    names = {"maxlen": "sync_maxlen", "group": "mcast_group", "port": "mcast_port", "ttl": "mcast_ttl"}
+    fields = {names.get(field, field): value for field, value in daemon._asdict().items()}
+    return {name: value for name, value in fields.items() if value or name != "sync_maxlen"}

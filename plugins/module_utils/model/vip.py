@@ -142,3 +142,13 @@ def report(state: State, interface: Optional[str]) -> dict[str, Any]:
     held = [(key[2], prefix) for (kind, key), prefix in state.items() if kind == "address"]  # type: ignore[index]
     held.sort(key=lambda pair: (":" in pair[0], ipaddress.ip_address(pair[0]).packed))
     return {"interface": interface or "", "addresses": ["%s/%d" % pair for pair in held]}
+
+
+def described(interface: str, dummy: bool, addresses: List[str], arp_exclusive: bool) -> dict[str, Any]:
+    """Addresses on an interface, in the shape of the module's options."""
+    told: dict[str, Any] = {
+        "interface": interface,
+        "kind": "dummy" if dummy else "existing",
+        "addresses": addresses,
+    }
+    return {**told, "arp_exclusive": True} if arp_exclusive else told
