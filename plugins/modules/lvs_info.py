@@ -86,10 +86,17 @@ EXAMPLES = r"""
 
 - name: Give each of them the scheduler wlc, and leave all else as it is
   lulab.lvs.ipvs_service:
-    services: "{{ table.services | map('combine', {'scheduler': 'wlc'}) }}"
+    services: "{{ table.services | map('combine', {'scheduler': 'wlc', 'scheduler_flags': []}) }}"
 
 - name: Build the sets that are there once more, in a network namespace to try things in
-  lulab.lvs.ipset_entry: "{{ item | combine({'netns': 'trial'}) }}"
+  lulab.lvs.ipset_entry:
+    name: "{{ item.name }}"
+    type: "{{ item.type }}"
+    family: "{{ item.family | default(omit) }}"
+    comment: "{{ item.comment | default(omit) }}"
+    timeout: "{{ item.timeout | default(omit) }}"
+    entries: "{{ item.entries }}"
+    netns: trial
   loop: "{{ there.sets }}"
   loop_control:
     label: "{{ item.name }}"

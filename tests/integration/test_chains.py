@@ -11,7 +11,6 @@ import shutil
 
 import pytest
 
-from ansible_collections.lulab.lvs.plugins.modules import lu_chains
 from harness import run_module, sh
 
 MATCH = [{"name": "LU-SERVICE-IP"}]
@@ -287,14 +286,3 @@ def test_a_kernel_without_the_ipvs_match_is_told_in_words(host):
     refused = host.lu_chains(ipvs_rules=[{"address": "169.254.1.100", "port": 80}])
     assert "this kernel has no 'ipvs' match" in refused["msg"]
     assert host.saved() == before
-
-
-def test_the_examples_run(host):
-    yaml = pytest.importorskip("yaml")
-    for task in yaml.safe_load(lu_chains.EXAMPLES):
-        module = next(key for key in task if key != "name").rsplit(".", 1)[1]
-        options = task["lulab.lvs." + module]
-        if module == "lu_chains" and "ipvs_rules" not in options:
-            host.changed(**options)
-        elif module != "lu_chains":
-            assert not run_module(module, netns=host.netns, **options)["failed"]
