@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/playbooks/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup $(EXPERIMENTS) lab-up lab-down show verify clean ssh test bench
+.PHONY: help setup $(EXPERIMENTS) lab-up lab-down show verify clean ssh test bench docs
 
 help: ## List what there is to type
 	@awk -F ':.*## ' '/^[$$a-zA-Z0-9()_-]+:.*## / { sub("[$$][(]EXPERIMENTS[)]", "exp1|exp2|exp3|exp4", $$1); printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: $(READY) ## Run all tests: unit, integration, scenarios
 bench: $(READY) ## Time the modules beside the field's own tools, as ratios
 	@python tests/bench
 
+docs: .venv-docs/.ready ## Build the documentation site: docs/build/html
+	@.venv-docs/bin/python docs
+
 setup: $(READY) ## Install what is missing and make .venv
 
 $(READY): requirements.txt roles/lab/files/lab/needs.py
@@ -56,4 +59,11 @@ $(READY): requirements.txt roles/lab/files/lab/needs.py
 	@python3 -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@mkdir -p $(dir $(LINK)) && ln -sfn $(CURDIR) $(LINK)
+	@touch $@
+
+.venv-docs/.ready: requirements-docs.txt
+	@$(LAB) doctor --install --for venv
+	@echo "Making .venv-docs with pinned dependencies (about half a minute) ..."
+	@python3 -m venv .venv-docs
+	@.venv-docs/bin/pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
 	@touch $@
