@@ -4,6 +4,9 @@
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
+LINT_VENV := .venv-lint
+LINT_READY := $(LINT_VENV)/.ready
+LINT_PYTHON := $(LINT_VENV)/bin/python
 LAB := python3 roles/lab/files/lab
 LINK := $(VENV)/collections/ansible_collections/lulab/lvs
 HOST ?= Host0
@@ -14,7 +17,7 @@ export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/playbooks/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup $(EXPERIMENTS) lab-up lab-down show verify clean ssh test bench docs
+.PHONY: help setup $(EXPERIMENTS) lab-up lab-down show verify clean ssh test bench docs lint sanity hooks role-docs changelog
 
 help: ## List what there is to type
 	@awk -F ':.*## ' '/^[$$a-zA-Z0-9()_-]+:.*## / { sub("[$$][(]EXPERIMENTS[)]", "exp1|exp2|exp3|exp4", $$1); printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +54,21 @@ bench: $(READY) ## Time the modules beside the field's own tools, as ratios
 docs: .venv-docs/.ready ## Build the documentation site: docs/build/html
 	@.venv-docs/bin/python docs
 
+lint: $(LINT_READY) ## Run all checks but the tests, a line each
+	@$(LINT_PYTHON) tests/checks
+
+sanity: $(LINT_READY) ## Of the checks, ansible-test and the unit tests on each ansible-core
+	@$(LINT_PYTHON) tests/checks sanity units
+
+hooks: $(LINT_READY) ## Have git run the quick checks before each commit
+	@$(LINT_VENV)/bin/pre-commit install
+
+role-docs: $(LINT_READY) ## Make the roles' READMEs from their argument specs
+	@$(LINT_PYTHON) tests/checks/role_docs.py
+
+changelog: $(LINT_READY) ## Make the changelog from its fragments, for the version in galaxy.yml
+	@$(LINT_PYTHON) tests/checks/changelog.py
+
 setup: $(READY) ## Install what is missing and make .venv
 
 $(READY): requirements.txt roles/lab/files/lab/needs.py
@@ -66,4 +84,11 @@ $(READY): requirements.txt roles/lab/files/lab/needs.py
 	@echo "Making .venv-docs with pinned dependencies (about half a minute) ..."
 	@python3 -m venv .venv-docs
 	@.venv-docs/bin/pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
+	@touch $@
+
+$(LINT_READY): requirements-lint.txt
+	@$(LAB) doctor --install --for venv
+	@echo "Making $(LINT_VENV) with pinned dependencies (about half a minute) ..."
+	@python3 -m venv $(LINT_VENV)
+	@$(LINT_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-lint.txt
 	@touch $@

@@ -1,0 +1,16 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from typing import Any, Dict, List, Mapping, Set
+
+class ValidationResult:
+    @property
+    def validated_parameters(self) -> Dict[str, Any]: ...
+    @property
+    def unsupported_parameters(self) -> Set[Any]: ...
+    @property
+    def error_messages(self) -> List[str]: ...
+
+class ArgumentSpecValidator:
+    def __init__(self, argument_spec: Mapping[str, Any], **rules: Any) -> None: ...
+    def validate(self, parameters: Mapping[str, Any]) -> ValidationResult: ...

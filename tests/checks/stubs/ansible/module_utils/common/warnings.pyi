@@ -1,0 +1,4 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+def warn(warning: str) -> None: ...
