@@ -39,7 +39,9 @@ class Host:
 def topology(names: Iterable[str], variables: Mapping[str, Any], needs: Sequence[str] = ("host_ip",)) -> list[Host]:
     """The hosts ``names`` as their inventory ``variables`` describe them; raises ``TopologyError``."""
     if not HAS_NETADDR:
-        raise TopologyError("the filters need netaddr on the controller: install it beside Ansible (pip install netaddr)")
+        raise TopologyError(
+            "the filters need netaddr on the controller: install it beside Ansible (pip install netaddr)"
+        )
     hosts = [_host(name, variables[name], needs) for name in names]
     if not hosts:
         raise TopologyError("the group has no hosts: add them to the inventory's group lvs")
