@@ -37,4 +37,10 @@ attributes:
     description: Target OS that can be operated against.
     platforms: linux
     support: full
+  action_group:
+    description: Defaults for all modules of the collection at once, with C(group/lulab.lvs.lvs) in C(module_defaults).
+    support: full
+    membership: [lulab.lvs.lvs]
+requirements:
+  - Python 3.9 or later on the target, and no package beside it.
 """

@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`make lint`, which is all checks but these tests, finds nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def test_the_checks_find_nothing():
+    # Another make's flags are none of this one's business.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    process = subprocess.run(
+        ["make", "lint"],
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    print(process.stdout)
+    assert process.returncode == 0, process.stdout
+    ended = re.search(r"^(\d+) checks, 0 failed", process.stdout, re.MULTILINE)
+    assert ended and len(re.findall(r"^ok ", process.stdout, re.MULTILINE)) == int(ended.group(1))
