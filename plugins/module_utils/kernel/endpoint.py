@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Set, Tuple
 
@@ -36,6 +37,8 @@ _AUTOMATIC = (rt.RTPROT_KERNEL, 9)
 _METRICS = {4: 0, 6: rt.IP6_RT_PRIO_USER}
 # Any address of the wide world: which interface leads there tells the uplink of a host that has IPv6 only.
 _FAR_AWAY = "2000::"
+# How long the kernel may take to clear a namespace away after its name is gone.
+_CLEARING_SECONDS = 5.0
 
 
 @dataclass
@@ -57,7 +60,7 @@ class View:
 def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
     """The state of everything that ``wish`` names, and what else the plan needs to know."""
     with Netlink(NETLINK_ROUTE) as socket_:
-        here = view_of(socket_)
+        here = _once_settled(socket_, wish) if wish.present else view_of(socket_)
         uplink = _uplinks(wish, here, socket_) if wish.present else {}
         outputs = _outputs(wish, here, socket_) if wish.present else {}
         state: Dict[Any, Any] = {}
@@ -73,6 +76,24 @@ def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
                 shared.add(endpoint.namespace)
     state.update(_peer_state(wish, here, outputs))
     return state, Facts(uplink, outputs, frozenset(shared))
+
+
+def _once_settled(socket_: Netlink, wish: Wish) -> View:
+    """What is here, without the pairs of namespaces that were removed a moment ago: the kernel clears up later."""
+    end = time.monotonic() + _CLEARING_SECONDS
+    while True:
+        here = view_of(socket_)
+        strayed = [endpoint for endpoint in wish.endpoints if _leads_elsewhere(socket_, here, endpoint)]
+        if not strayed or time.monotonic() > end:
+            return here
+        time.sleep(0.05)
+
+
+def _leads_elsewhere(socket_: Netlink, here: View, endpoint: Endpoint) -> bool:
+    row = here.links.get(endpoint.name)
+    if row is None or row.kind != "veth" or row.peer_namespace is None:
+        return False
+    return row.peer_namespace != number_of(socket_, endpoint.namespace)
 
 
 def view_of(socket_: Netlink) -> View:
