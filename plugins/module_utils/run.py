@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Sequence
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused
@@ -80,7 +79,7 @@ def errand_of(params: dict[str, Any], build: Callable[[dict[str, Any]], Concern]
     return Errand(concern, netns, script)
 
 
-def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> None:
+def run(module: LvsModule, build: Callable[[dict[str, Any]], Concern]) -> None:
     """Bring the host to what the module's parameters ask for, and exit the module.
 
     ``build`` turns the parameters into a ``Concern``; it validates them, without touching the host, and
@@ -89,8 +88,7 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any]], Concern]) -> No
 
     def work() -> dict[str, Any]:
         errand = errand_of(module.params, build)
-        if isinstance(module, LvsModule):
-            module.let_go()
+        module.let_go()
         require_net_admin()
         with locked():
             return perform(errand, module.check_mode, module._diff)[0]
@@ -110,7 +108,7 @@ def is_so(build: Callable[[dict[str, Any]], Concern], options: dict[str, Any], g
         return False
 
 
-def finish(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
+def finish(module: LvsModule, work: Callable[[], dict[str, Any]]) -> None:
     """Exit the module with what ``work`` returns, or with the words of its error."""
     try:
         result = work()

@@ -218,18 +218,13 @@ set:
       sample: 1
 """
 
-import gc
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.lulab.lvs.plugins.module_utils.concern.ipset_entry import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule
 from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
-    # A short life with many small objects and no cycles among them: collecting costs more than it would free.
-    gc.disable()
-    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), build)
+    run(LvsModule(OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":

@@ -105,14 +105,13 @@ diff:
       Timeout (tcp tcpfin udp): 600 120 60
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.lulab.lvs.plugins.module_utils.concern.ipvs_config import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule
 from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
-    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True), build)
+    run(LvsModule(OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":

@@ -292,7 +292,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
-    run(LvsModule(argument_spec=OPTIONS, supports_check_mode=True), build)
+    run(LvsModule(OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":

@@ -279,14 +279,13 @@ variant:
   sample: nft
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.lulab.lvs.plugins.module_utils.concern.lu_chains import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule
 from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
-    run(AnsibleModule(OPTIONS, supports_check_mode=True), build)
+    run(LvsModule(OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":

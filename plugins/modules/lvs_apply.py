@@ -108,9 +108,8 @@ standing:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import locked, require_net_admin
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule
 from ansible_collections.lulab.lvs.plugins.module_utils.run import finish
 from ansible_collections.lulab.lvs.plugins.module_utils.steps import parse, take
 
@@ -118,7 +117,7 @@ OPTIONS: dict[str, Any] = {"steps": {"type": "list", "elements": "dict", "requir
 
 
 def main() -> None:
-    module = AnsibleModule(OPTIONS, supports_check_mode=True)
+    module = LvsModule(OPTIONS, supports_check_mode=True)
 
     def work() -> dict[str, Any]:
         steps = parse(module.params["steps"])

@@ -115,14 +115,13 @@ held_up:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.lulab.lvs.plugins.module_utils.concern.lvs_node import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule
 from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
-    run(AnsibleModule(OPTIONS, supports_check_mode=True), build)
+    run(LvsModule(OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":

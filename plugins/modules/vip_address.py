@@ -106,14 +106,13 @@ addresses:
   sample: [169.254.2.100/32]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.lulab.lvs.plugins.module_utils.concern.vip_address import OPTIONS, build
+from ansible_collections.lulab.lvs.plugins.module_utils.module import LvsModule
 from ansible_collections.lulab.lvs.plugins.module_utils.run import run
 
 
 def main() -> None:
-    run(AnsibleModule(OPTIONS, supports_check_mode=True), build)
+    run(LvsModule(OPTIONS, supports_check_mode=True), build)
 
 
 if __name__ == "__main__":
