@@ -78,7 +78,7 @@ CHECKS = (
     Check("licences", ("reuse", "lint", "--lines"), quick=True),
     Check("changelog", program("changelog.py", "--check"), quick=True),
     Check("role-docs", program("role_docs.py", "--check"), quick=True),
-    Check("pre-commit", ("pre-commit", "validate-config"), quick=True),
+    Check("pre-commit", ("pre-commit", "validate-config", ".pre-commit-config.yaml"), quick=True),
 )
 
 

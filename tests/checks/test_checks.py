@@ -24,7 +24,7 @@ def test_the_checks_find_nothing():
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=1800,
+        timeout=2400,
         check=False,
     )
     print(process.stdout)
