@@ -32,7 +32,11 @@ def has_entry(place: Path, version: str) -> bool:
 
 def main(arguments: List[str]) -> int:
     root = tree.FOLDER / "changelog"
-    place = tree.copy(root)
+    with tree.alone(root):
+        return made(root, tree.copy(root), arguments)
+
+
+def made(root: Path, place: Path, arguments: List[str]) -> int:
     environment = tree.environment(ANSIBLE_COLLECTIONS_PATH=str(root), ANSIBLE_HOME=str(root / "home"))
 
     def run(*words: str) -> int:

@@ -12,7 +12,6 @@ there, too, so that only the first time takes long.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -24,8 +23,8 @@ import tree
 CORES = {"2.17": "2.17.14", "2.18": "2.18.19", "2.19": "2.19.14"}
 # What the unit tests and the filters import.
 BESIDES = ("hypothesis==6.152.0", "netaddr==1.3.0", "pyroute2==0.9.7", "pytest==8.4.2")
-# Further Pythons for the compile and import tests: the targets' floor, and those that ansible-core runs on.
-PYTHONS = ("3.9", "3.12", "3.13")
+# Further Pythons for the compile and import tests: the targets' floor, and Debian 13's own.
+PYTHONS = ("3.9", "3.13")
 
 # ansible-test downloads a script that installs pip, from a host of its own, unless it finds it in its cache. Python
 # brings a pip with it, so nothing is downloaded from anywhere but the package index.
@@ -65,11 +64,9 @@ def environment(core: str) -> Dict[str, str]:
 def prepare(core: str) -> None:
     """The virtual environment, made whole or made again; its sanity and its units may ask for it at once."""
     folder = tree.FOLDER / core
-    folder.mkdir(parents=True, exist_ok=True)
     wanted = "\n".join(("ansible-core==" + CORES[core], *BESIDES))
     marker = folder / "venv/.ready"
-    with open(folder / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with tree.alone(folder):
         if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
             return
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "venv"], check=True)
@@ -88,18 +85,19 @@ def words_of(what: str, tests: List[str]) -> List[str]:
 
 def main(what: str, core: str, tests: List[str]) -> int:
     prepare(core)
-    place = tree.copy(tree.FOLDER / core / what)
+    root = tree.FOLDER / core / what
     words = words_of(what, tests)
-    process = subprocess.run(
-        words,
-        cwd=place,
-        env=environment(core),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    with tree.alone(root):
+        process = subprocess.run(
+            words,
+            cwd=tree.copy(root),
+            env=environment(core),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     print(process.stdout, end="")
     if "All targets skipped" in process.stdout:
         print("%s tested nothing" % words[0])

@@ -5,17 +5,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Iterator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # All that the checks build: copies, ansible-test's environments, what its tests install. Ignored by git.
 FOLDER = CHECKOUT / ".sanity"
 INSIDE = "ansible_collections/lulab/lvs"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Waits until no other run of the checks works in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another run of the checks, which works in", folder, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def copy(root: Path) -> Path:

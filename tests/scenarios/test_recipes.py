@@ -102,7 +102,7 @@ def test_a_service_with_two_real_servers(kitchen):
 def test_a_real_server_is_drained(kitchen):
     """The connection that it has is waited for, and gets no company; then it is gone, and again changes nothing."""
     ask = ["ssh", "-F", str(kitchen.directory / "ssh_config"), "Host1", "curl", "-s", "http://10.130.17.80/slow"]
-    slow = [subprocess.Popen(ask, stdout=subprocess.PIPE, text=True) for _ in HOSTS]
+    slow = [subprocess.Popen(ask, stdout=subprocess.PIPE, text=True) for _host in HOSTS]
     played = []
     try:
         until(lambda: [words[4] for words in servers(kitchen)] == ["1", "1"])
