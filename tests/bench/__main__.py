@@ -9,11 +9,12 @@ import importlib
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".venv/collections")]
 
-from pairs import table
+from pairs import table  # noqa: E402
 
-PARTS = ("experiment4", "ipvs")
+PARTS = ("ipset", "ipvs", "experiment4")
 
 
 def main(names: list[str]) -> None:

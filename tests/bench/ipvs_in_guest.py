@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,8 +20,9 @@ from typing import Any, Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import START, sh
+from harness import sh
 from pairs import Row, seconds, timed
+from process import parameters, run
 
 SERVERS = 4
 FEW, MANY = 5_000, 20_000
@@ -66,17 +66,10 @@ class Work:
         self.peak = 0  # of the module's memory, in MB
         self.rules = os.path.join(folder, "rules-%d" % number)
         Path(self.rules).write_text("".join(rule + "\n" for rule in rules(listed)), encoding="ascii")
-        self.arguments = os.path.join(folder, "arguments-%d" % number)
-        Path(self.arguments).write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {"services": listed}}), encoding="ascii")
+        self.arguments = parameters(Path(folder) / ("arguments-%d" % number), {"services": listed})
 
     def module(self) -> None:
-        with open(self.arguments, "rb") as arguments:
-            words = [sys.executable, "-c", START, "ipvs_service"]
-            with subprocess.Popen(words, stdin=arguments, stdout=subprocess.DEVNULL) as process:
-                _process, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        self.peak = max(self.peak, usage.ru_maxrss >> 10)
+        self.peak = max(self.peak, run("ipvs_service", self.arguments))
 
     def tool(self) -> None:
         sh("ipvsadm -R < %s" % self.rules)
