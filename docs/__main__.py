@@ -18,19 +18,22 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"
 TOOLS = Path(sys.executable).parent
-# Written for readers of the repository; their links into docs/ are links beside them in the site.
-GUIDES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.rst": "changelog.rst"}
+# What is shown from outside docs/, and where it is put in the site. Links into docs/ are links beside the page there.
+FROM_OUTSIDE = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.rst": "changelog.rst",
+    "inventory/own_hosts/hosts.yml": "inventory/hosts.yml",
+}
 
 
 def gather(pages: Path) -> None:
     """Copy what is written by hand to ``pages``."""
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(DOCS, pages, ignore=shutil.ignore_patterns("build", "__main__.py", "__pycache__"))
-    for name, page in GUIDES.items():
-        guide = CHECKOUT / name
-        if guide.exists():
-            text = guide.read_text(encoding="utf-8").replace("](docs/", "](")
-            (pages / page).write_text(text, encoding="utf-8")
+    for name, place in FROM_OUTSIDE.items():
+        text = (CHECKOUT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        (pages / place).parent.mkdir(exist_ok=True)
+        (pages / place).write_text(text, encoding="utf-8")
 
 
 def refer(pages: Path, collections: Path) -> None:
