@@ -15,16 +15,17 @@ The laws (tests hold every resource to them)::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Hashable, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Hashable, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
 
 Identity = Tuple[str, Hashable]
 State = Mapping[Identity, Any]
 
 
-@dataclass(frozen=True)
-class Change:
-    """One object's step from ``before`` to ``after``; ``None`` means that it is not there."""
+class Change(NamedTuple):
+    """One object's step from ``before`` to ``after``; ``None`` means that it is not there.
+
+    A tuple, as a run may make a hundred thousand of them.
+    """
 
     kind: str
     key: Hashable

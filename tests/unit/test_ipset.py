@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from ipaddress import ip_network
 from typing import Any, Dict, List
 
 import pytest
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_bulk import Codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_words import refusal_words
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import Malformed, NetlinkError, parsed
 from ansible_collections.lulab.lvs.plugins.module_utils.model import ipset as model
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Reader, settled
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Reader, read_one, settled
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import Wrong, canonical_entry
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_plan import Wish, planned, wanted
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, SetState, contents_of
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import applied, plan, undone
@@ -76,7 +79,7 @@ def test_what_the_kernel_prints_reads_as_itself(type_name: str) -> None:
 @pytest.mark.parametrize("type_name", SAMPLES)
 def test_an_entry_survives_the_wire(type_name: str) -> None:
     head = header(type_name)
-    coder = codec.Codec(head.row, head.family)
+    coder = Codec(head.row, head.family)
     options = (("timeout", 7), ("packets", 1), ("bytes", 1 << 40), ("comment", "a b"), ("skbmark", "0x1/0xff"))
     options += (("skbprio", "1:a"), ("skbqueue", 3))
     entries = {key: options if place else () for place, key in enumerate(SAMPLES[type_name] * 1)}
@@ -94,7 +97,7 @@ GOLDEN_LISTED = bytes.fromhex("200007800c000180080001000a00fb5506000440015600000
 
 def test_the_kernels_own_bytes_are_read() -> None:
     found: Dict[str, Any] = {}
-    coder = codec.Codec(model.TYPES["hash:ip,port"], "inet")
+    coder = Codec(model.TYPES["hash:ip,port"], "inet")
     coder.decode(GOLDEN_LISTED, found)
     assert found == {"10.0.251.85,tcp:342": ()}
     written = coder.encode(found.items())[0]
@@ -105,7 +108,7 @@ def test_the_kernels_own_bytes_are_read() -> None:
 @settings(max_examples=300, deadline=None)
 def test_broken_bytes_are_malformed_or_read_nothing_false(noise: bytes, place: int, type_name: str) -> None:
     head = header(type_name)
-    coder = codec.Codec(head.row, head.family)
+    coder = Codec(head.row, head.family)
     whole = b"".join(coder.encode([(key, ()) for key in SAMPLES[type_name]] * 2))
     place %= len(whole)
     for broken in (whole[:place], whole[:place] + noise, whole[:place] + noise + whole[place + len(noise) :]):
@@ -161,7 +164,8 @@ def test_ipv6_is_written_as_the_kernel_writes_it() -> None:
 
 addresses = st.ip_addresses(v=4).map(str).filter(lambda text: text != "0.0.0.0")
 ports = st.tuples(st.sampled_from(["tcp", "udp", "sctp"]), st.integers(0, 65535)).map(lambda pair: "%s:%d" % pair)
-keys_of_entries = st.tuples(addresses, ports).map(",".join)
+portless = st.sampled_from(["icmp:echo-request", "icmp:77/1", "icmp:0/77", "gre:0", "udplite:7", "201:0"])
+keys_of_entries = st.tuples(addresses, ports | portless).map(",".join)
 
 
 @given(st.lists(keys_of_entries, max_size=20, unique=True))
@@ -170,12 +174,41 @@ def test_the_quick_way_and_the_slow_way_agree(keys: List[str]) -> None:
     head = header("hash:ip,port")
     reader = Reader(head.row, head.frame())
     slow = Reader(head.row, head.frame())
-    slow._simple = None
+    slow._simple = slow._canonical = None
     assert reader.read(keys) == slow.read(keys) == reader.read(keys, dict.fromkeys(keys, ()))
-    coder = codec.Codec(head.row, head.family)
+    coder = Codec(head.row, head.family)
     found: Dict[str, Any] = {}
     coder.decode(b"".join(coder.encode((key, ()) for key in keys)), found)
     assert found == dict.fromkeys(keys, ())
+
+
+@given(st.lists(st.tuples(addresses, st.integers(1, 31), ports | portless), max_size=20), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_networks_with_ports_come_back_from_their_bytes(found: List[Any], hosts: bool) -> None:
+    head = header("hash:net,port", comment=True)
+    keys = [
+        "%s,%s" % (host if hosts else ip_network((host, length), strict=False), port) for host, length, port in found
+    ]
+    entries = {key: (("comment", "a"),) if "tcp" in key else () for key in keys if not key.startswith("0.0.0.0/")}
+    coder = Codec(head.row, head.family)
+    back: Dict[str, Any] = {}
+    for _twice in range(2):  # the second time by what was kept of the first
+        coder.decode(b"".join(coder.encode(entries.items())), back)
+        assert back == entries
+
+
+@given(
+    st.tuples(st.lists(st.integers(0, 300), min_size=4, max_size=4), st.integers(0, 99999)), st.sampled_from(["", "0"])
+)
+def test_what_is_canonical_at_a_glance_is_so_when_read(numbers: Any, zero: str) -> None:
+    head = header("hash:ip,port")
+    text = "%s,tcp:%s" % (".".join(zero + str(each) for each in numbers[0]), zero + str(numbers[1]))
+    pattern = canonical_entry(head.row.parts, head.frame())
+    try:
+        as_read = read_one(text, head.row, head.frame()) == ([text], ())
+    except Wrong:
+        as_read = False
+    assert bool(pattern and pattern.fullmatch(text)) == (as_read and not text.startswith("0.0.0.0,"))
 
 
 entries_of_sets = st.dictionaries(
@@ -280,5 +313,5 @@ def test_error_numbers_mean_what_they_mean_for_the_type() -> None:
 
 
 def test_addresses_are_in_network_order() -> None:
-    written = codec.Codec(model.TYPES["hash:ip"], "inet").encode([("10.0.0.1", ())])[0]
+    written = Codec(model.TYPES["hash:ip"], "inet").encode([("10.0.0.1", ())])[0]
     assert struct.unpack("!I", written[12:16])[0] == 0x0A000001

@@ -15,6 +15,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_bulk import Codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_words import SET_MISSING, refusal_words
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_NETFILTER,
@@ -113,13 +114,13 @@ def contents(link: Netlink, name: str) -> Optional[Found]:
     """A set and its entries; None when there is none of that name."""
     head: Optional[Set] = None
     entries: Dict[str, Options] = {}
-    coder: Optional[codec.Codec] = None
+    coder: Optional[Codec] = None
     for found in _list(link, name):
         if string(found.get(codec.SETNAME, b"")) != name:
             raise Malformed("the kernel listed another set than %s" % name)
         if codec.DATA in found:
             head = codec.decode_set(found)
-            coder = codec.Codec(head.row, head.family)
+            coder = Codec(head.row, head.family)
         if codec.ADT in found:
             if coder is None:
                 raise Malformed("entries of %s before its header" % name)
@@ -271,13 +272,13 @@ def _change_entries(link: Netlink, step: Step, done: List[Change]) -> None:
 
 
 def _add(link: Netlink, name: str, head: Set, changes: Sequence[Change], done: List[Change]) -> None:
-    coder = codec.Codec(head.row, head.family)
+    coder = Codec(head.row, head.family)
     entries = coder.encode((change.key[1], change.after) for change in changes)  # type: ignore[index]
     _send(link, ADD, name, head, changes, entries, done)
 
 
 def _delete(link: Netlink, name: str, head: Set, changes: Sequence[Change], done: List[Change]) -> None:
-    coder = codec.Codec(head.row, head.family)
+    coder = Codec(head.row, head.family)
     entries = coder.encode((change.key[1], ()) for change in changes)  # type: ignore[index]
     _send(link, DEL, name, head, changes, entries, done)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Mapping, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
-    NLA_F_NESTED,
     NLA_F_NET_BYTEORDER,
     Malformed,
     attribute,
@@ -252,117 +251,32 @@ def _get_options(found: Attributes, row: Type) -> Options:
 
 # --- whole entries ------------------------------------------------------------------------------------------------
 
-_CACHE_SIZE = 100000
+
+def encode_entry(row: Type, family: str, key: str, options: Options) -> bytes:
+    """An entry as one DATA attribute."""
+    pieces = key.split(",")
+    data = b"".join(_PUT[part](piece, family) for part, piece in zip(row.parts, pieces))
+    more, flags = _put_options(options)
+    if "iface" in row.parts and pieces[1].startswith("physdev:"):
+        flags |= FLAG_PHYSDEV
+    return nested(DATA, data + more + (be32(CADT_FLAGS, flags) if flags else b""))
 
 
-class Codec:
-    """Entries of one kind of set, many at a time.
+def decode_entry(row: Type, family: str, payload: bytes) -> Tuple[str, Options]:
+    """The key and options in a DATA attribute's payload. Raises ``Malformed``."""
+    found = parsed(payload)
+    pieces = [_GET[part](found, family) for part in row.parts]
+    return ",".join(piece for piece in pieces if piece), _get_options(found, row)
 
-    Most entries of a set differ in their first address only, so what stands behind it is worked out once and kept.
-    """
 
-    def __init__(self, row: Type, family: str) -> None:
-        self.row = row
-        self.family = family
-        self._leads = row.parts[0] in ("ip", "net")
-        self._encoded: Dict[Tuple[str, Options], Tuple[bytes, bytes]] = {}
-        self._decoded: Dict[bytes, Tuple[str, Options]] = {}
-
-    def encode(self, entries: Iterable[Tuple[str, Options]]) -> List[bytes]:
-        """One DATA attribute for each (key, options)."""
-        if not self._leads:
-            return [nested(DATA, self._attributes(key, options)) for key, options in entries]
-        result = []
-        known = self._encoded
-        packed, family = socket.inet_pton, ADDRESS_FAMILY[self.family]
-        for key, options in entries:
-            address, _comma, rest = key.partition(",")
-            around = known.get((rest, options))
-            if around is None or "/" in address:
-                address = address.partition("/")[0]
-                around = self._learn(address, key, options)
-            result.append(around[0] + packed(family, address) + around[1])
-        return result
-
-    def _attributes(self, key: str, options: Options) -> bytes:
-        pieces = key.split(",")
-        data = b"".join(_PUT[part](piece, self.family) for part, piece in zip(self.row.parts, pieces))
-        more, flags = _put_options(options)
-        if "iface" in self.row.parts and pieces[1].startswith("physdev:"):
-            flags |= FLAG_PHYSDEV
-        return data + more + (be32(CADT_FLAGS, flags) if flags else b"")
-
-    def _learn(self, address: str, key: str, options: Options) -> Tuple[bytes, bytes]:
-        """The bytes before and behind the first address of an entry; kept for all with the same rest."""
-        rest = key[len(address) :]
-        around = self._encoded.get((rest, options))
-        if around is None:
-            whole = nested(DATA, self._attributes(key, options))
-            size = HOST_BITS[self.family] // 8
-            if len(self._encoded) >= _CACHE_SIZE:
-                self._encoded.clear()
-            # DATA, IP and IPADDR headers stand in front: 4 bytes each.
-            around = (whole[:12], whole[12 + size :])
-            # What begins with a prefix length keeps its slash, so that it is no other rest's name.
-            self._encoded[(rest if rest[:1] == "/" else rest[1:], options)] = around
-        return around
-
-    def decode(self, adt: bytes, into: Dict[str, Options]) -> None:
-        """Put the entries of one ADT attribute's payload ``into`` a mapping. Raises ``Malformed``."""
-        if len(adt) >= 4 and self._leads and self._decode_alike(adt, into):
-            return
-        for kind, payload in attributes(adt):
-            if kind == DATA:
-                key, options = self.entry(payload)
-                into[key] = options
-
-    def entry(self, payload: bytes) -> Tuple[str, Options]:
-        found = parsed(payload)
-        pieces = [_GET[part](found, self.family) for part in self.row.parts]
-        return ",".join(piece for piece in pieces if piece), _get_options(found, self.row)
-
-    def _decode_alike(self, adt: bytes, into: Dict[str, Options]) -> bool:
-        """The fast way, for entries of equal length whose address comes first; False (and nothing done) otherwise."""
-        size = HOST_BITS[self.family] // 8
-        length = struct.unpack_from("=H", adt)[0]
-        if length & 3 or length < 12 + size or len(adt) % length:
-            return False
-        # IPADDR's flag bits have changed between kernels, so what the first entry has is taken; it must be sound.
-        head = adt[:12]
-        if not self._is_head(head, length, size):
-            return False
-        cut = struct.Struct("12s%ds%ds" % (size, length - 12 - size))
-        chunks = list(cut.iter_unpack(adt))
-        if any(chunk[0] != head for chunk in chunks):
-            return False
-        known = self._decoded
-        if len(known) >= _CACHE_SIZE:
-            known.clear()
-        written, family = socket.inet_ntop, ADDRESS_FAMILY[self.family]
-        for _head, packed, rest in chunks:
-            tail = known.get(rest)
-            if tail is None:
-                tail = known[rest] = self._tail(rest)
-            into[written(family, packed) + tail[0]] = tail[1]
-        return True
-
-    def _is_head(self, head: bytes, length: int, size: int) -> bool:
-        data_length, data, ip_length, ip, address_length, address = struct.unpack("=6H", head)
-        kinds = (data & ~NLA_F_NESTED, ip & ~NLA_F_NESTED, address & ~NLA_F_NET_BYTEORDER)
-        return kinds == (DATA, IP, IPADDR[self.family]) and (data_length, ip_length, address_length) == (
-            length,
-            8 + size,
-            4 + size,
-        )
-
-    def _tail(self, rest: bytes) -> Tuple[str, Options]:
-        """What the attributes behind the first address add to the key, and the options among them."""
-        found = parsed(rest)
-        if IP in found:
-            raise Malformed("an entry with two first addresses")
-        first = _cidr_text(found, CIDR, self.family) if self.row.parts[0] == "net" else ""
-        others = (_GET[part](found, self.family) for part in self.row.parts[1:])
-        return first + "".join("," + piece for piece in others if piece), _get_options(found, self.row)
+def decode_behind_address(row: Type, family: str, payload: bytes) -> Tuple[str, Options]:
+    """What the attributes behind an entry's first address add to the key, and the options among them."""
+    found = parsed(payload)
+    if IP in found:
+        raise Malformed("an entry with two first addresses")
+    first = _cidr_text(found, CIDR, family) if row.parts[0] == "net" else ""
+    others = (_GET[part](found, family) for part in row.parts[1:])
+    return first + "".join("," + piece for piece in others if piece), _get_options(found, row)
 
 
 # --- sets ---------------------------------------------------------------------------------------------------------

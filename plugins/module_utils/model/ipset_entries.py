@@ -15,7 +15,7 @@ import re
 import shlex
 import socket
 from types import MappingProxyType
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
@@ -23,6 +23,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import
     READERS,
     Frame,
     Wrong,
+    canonical_entry,
     mark_number,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import (
@@ -183,7 +184,6 @@ def read_one(text: str, row: Type, frame: Frame) -> Tuple[List[str], Options]:
 # within every network but that of prefix length 0.
 _STAND_IN = {INET: "128.0.0.0", INET6: "8000::"}
 _CACHE_SIZE = 100000
-_OCTETS = frozenset(map(str, range(256)))
 
 # For the text behind an entry's first address: the same in canonical form, the options, and the bits that a
 # network's address must not have.
@@ -197,8 +197,7 @@ class Reader:
         self.row = row
         self.frame = frame
         self._tails: Dict[str, Optional[_Tail]] = {}
-        self._heads: Set[str] = set()
-        self._rests: Set[str] = set()
+        self._canonical = canonical_entry(row.parts, frame)
         simple = row.parts[0] in ("ip", "net") and not frame.netmask and not frame.bitmask
         self._simple = ADDRESS_FAMILY[frame.family] if simple else None
         self._stand_in = _STAND_IN[frame.family] if simple else ""
@@ -210,13 +209,11 @@ class Reader:
 
         ``known`` are keys in canonical form, which need no reading.
         """
+        if self._canonical and all(map(self._canonical.fullmatch, set(texts) - known.keys())):
+            return dict.fromkeys(texts, PLAIN)
         result: Dict[str, Options] = {}
-        several = len(self.row.parts) > 1
-        heads, rests = self._heads, self._rests
         for place, text in enumerate(texts):
-            first, _comma, rest = text.partition(",") if several else (text, "", "")
-            head, _dot, last = first.rpartition(".")
-            if text in known or last in _OCTETS and rest in rests and head in heads:
+            if text in known:
                 keys: Sequence[str] = (text,)
                 options = PLAIN
             else:
@@ -243,13 +240,7 @@ class Reader:
         canonical, options, forbidden = tail
         if not any(packed) or forbidden and int.from_bytes(packed, "big") & forbidden:
             return None
-        key = socket.inet_ntop(family, packed) + canonical
-        if key == text and not options and "/" not in first and family == socket.AF_INET and any(packed[:3]):
-            # Whatever has these three octets or this rest, and is as canonical otherwise, is its own key too.
-            self._heads.add(first.rpartition(".")[0])
-            if canonical[:1] != "/":
-                self._rests.add(canonical[1:])
-        return (key,), options
+        return (socket.inet_ntop(family, packed) + canonical,), options
 
     def _learn(self, rest: str) -> Optional[_Tail]:
         """What ``rest`` means behind any first address; None when that cannot be said of all alike."""

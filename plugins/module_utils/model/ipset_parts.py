@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import HOST_BITS, INET, INET6, NAME_LENGTH
 
@@ -158,6 +158,23 @@ _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PROTOCOL_ALIASES = {"icmpv6": "ipv6-icmp"}
 ICMP = {"icmp": INET, "ipv6-icmp": INET6}
 PORT_PROTOCOLS = frozenset({"tcp", "udp", "sctp", "udplite"})
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_ADDRESS = r"(?!0\.0\.0\.0)%s" % r"\.".join([_OCTET] * 4)
+_PORT = r"(?:0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+# IPv4 parts of an entry that are sure to be in canonical form and to stand for themselves alone.
+_CANONICAL = {
+    **dict.fromkeys(("ip", "net", "second ip", "second net"), _ADDRESS),
+    "port": r"(?:%s):%s" % ("|".join(sorted(PORT_PROTOCOLS, reverse=True)), _PORT),
+}
+
+
+def canonical_entry(parts: Sequence[str], frame: Frame) -> Optional[Pattern[str]]:
+    """What matches whole entries that are their own key; None where only reading them tells."""
+    if frame.family != INET or frame.netmask or frame.bitmask or not _CANONICAL.keys() >= set(parts):
+        return None
+    return re.compile(",".join(_CANONICAL[part] for part in parts))
+
 
 # As ipset names them; where it knows two names for one pair the first is what it prints.
 _ICMP_NAMES: Dict[str, Tuple[Tuple[str, int, int], ...]] = {

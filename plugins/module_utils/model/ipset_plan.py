@@ -69,8 +69,9 @@ def planned(wish: Wish, have: State) -> List[Change]:
     now = contents_of(have, wish.name)
     then = wanted(wish, now)
     left_over = [Change(SET, name, header, None) for name, header in now.others.items() if name not in then.others]
-    gone = [key for key in now.members if key not in then.members]
-    come = [key for key, value in then.members.items() if now.members.get(key) != value]
+    alike = now.members == then.members
+    gone = [] if alike else [key for key in now.members if key not in then.members]
+    come = [] if alike else [key for key, value in then.members.items() if now.members.get(key) != value]
     if _rebuilds(wish, now, then, len(gone) + len(come)):
         # All entries of the old set go and all of the new come: the changes then tell the whole story, both ways.
         gone, come = list(now.members), list(then.members)
@@ -191,6 +192,8 @@ def _check_extensions(wish: Wish, header: Set, declared: Entries) -> None:
 
 def _kept(wish: Wish, members: Entries, declared: Entries, header: Set) -> Entries:
     """The entries that the set is to hold, each with all its options as they will be."""
+    if wish.exact and not any(declared.values()) and not any(members.values()):
+        return declared  # entries without options are as they are declared
     result: Entries = {} if wish.exact else dict(members)
     order = list(members) if header.type == "list:set" else []
     for key, stated in declared.items():
@@ -223,7 +226,7 @@ def _placed(changes: List[Change], members: Entries) -> List[Change]:
         key = str(change.key[1])  # type: ignore[index]
         if change.before is None or key not in followers or not (change.removes or _moves(change.after)):
             return change
-        return replace(change, before=ordered({**dict(change.before), "before": followers[key]}))
+        return change._replace(before=ordered({**dict(change.before), "before": followers[key]}))
 
     return [placed(change) for change in changes]
 
