@@ -54,13 +54,20 @@ def _resolve(_app: Any, _environment: Any, node: Any, content: Any) -> Any:
     return None
 
 
+def _without_contents(_app: Any, tree: Any) -> None:
+    """Take lists of contents off a page: the theme has its own beside it, and warns of any other in red."""
+    for topic in [node for node in tree.findall(nodes.topic) if "contents" in node["classes"]]:
+        topic.parent.remove(topic)
+
+
 def _tell_language(_app: Any, page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
+    """Say in the HTML of pages under zh/ that they are Chinese, for browsers and screen readers."""
     if page.startswith("zh/"):
         context["language"] = "zh-CN"
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Links to Ansible's own pages; and pages under zh/ say in their HTML that they are Chinese, for screen readers."""
     app.connect("missing-reference", _resolve)
+    app.connect("doctree-read", _without_contents)
     app.connect("html-page-context", _tell_language)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
