@@ -105,6 +105,11 @@ def module(netns: str, **parameters: Any) -> List[str]:
     return commands
 
 
+def told(netns: str) -> List[Dict[str, Any]]:
+    with inside(netns):
+        return ipset_entry.told({"entries": True})
+
+
 def typed(netns: str, commands: List[str]) -> None:
     if commands:
         subprocess.run(["ip", "netns", "exec", netns, "sh", "-ec", "\n".join(commands)], check=True, timeout=60)
@@ -140,6 +145,8 @@ def test_module_and_tool_make_the_same_of_generated_sets(netns: str) -> None:
                 assert saved(netns) == saved(twin)
                 assert module(netns, **options) == []
                 assert module(twin, **options) == []
+                for one in told(netns):
+                    assert module(netns, **one, exact=True) == []
         finally:
             for where in (netns, twin):
                 sh("ip netns exec %s ipset destroy" % where)

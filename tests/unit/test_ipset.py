@@ -315,3 +315,10 @@ def test_error_numbers_mean_what_they_mean_for_the_type() -> None:
 def test_addresses_are_in_network_order() -> None:
     written = Codec(model.TYPES["hash:ip"], "inet").encode([("10.0.0.1", ())])[0]
     assert struct.unpack("!I", written[12:16])[0] == 0x0A000001
+
+
+def test_two_macs_for_one_address_are_refused() -> None:
+    texts = ["10.0.0.1,02:00:0A:82:11:1E", "10.0.0.1,02:00:0A:82:11:1F"]
+    wish = Wish("S", "bitmap:ip,mac", entries=texts, stated={"range": "10.0.0.0/16"})
+    with pytest.raises(BadInput, match="the same entry"):
+        planned(wish, SetState("S", Contents(None, {}, {})))

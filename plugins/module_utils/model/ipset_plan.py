@@ -125,6 +125,13 @@ def wanted(wish: Wish, now: Contents) -> Contents:
 
 def _one_mac_each(members: Entries, declared: Entries) -> Tuple[Entries, Entries]:
     """In a bitmap:ip,mac the address alone tells entries apart, and the kernel may fill in a MAC that was not given."""
+    claimed: Dict[str, str] = {}
+    for key in declared:
+        other = claimed.setdefault(key.partition(",")[0], key)
+        if other != key:
+            raise BadInput(
+                "entries", key, "%s is the same entry with another MAC: a bitmap:ip,mac holds one an address" % other
+            )
     found = {key.partition(",")[0]: key for key in members}
     settled_keys = {found.get(key, key) if "," not in key else key: value for key, value in declared.items()}
     taken = {key.partition(",")[0] for key in settled_keys}
