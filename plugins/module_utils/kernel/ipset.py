@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from contextlib import contextmanager
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
@@ -86,9 +87,20 @@ def is_loaded() -> bool:
     return os.path.exists("/sys/module/ip_set")
 
 
+@contextmanager
+def conversation() -> Iterator[Netlink]:
+    """With the kernel about the sets of the network namespace that the process is in."""
+    try:
+        with Netlink(NETLINK_NETFILTER) as link:
+            yield link
+    except (Malformed, OSError) as error:
+        words = "the conversation with the kernel about sets broke off: %s; if it was to change something, part may "
+        raise LvsError((words + "stand: run again") % error) from error
+
+
 def names() -> List[str]:
     """The names of all sets in this network namespace."""
-    with Netlink(NETLINK_NETFILTER) as link:
+    with conversation() as link:
         return _names(link)
 
 
@@ -101,7 +113,7 @@ def header(name: str) -> Optional[Set]:
 
     ``header(name).dimensions`` is the number of src/dst flags that a rule needs to match it.
     """
-    with Netlink(NETLINK_NETFILTER) as link:
+    with conversation() as link:
         return _header(link, name)
 
 
@@ -131,7 +143,7 @@ def contents(link: Netlink, name: str) -> Optional[Found]:
 def read(name: str) -> SetState:
     """The state of the set ``name``, and of any temporary set that a killed run has left behind."""
     others: Dict[str, Set] = {}
-    with Netlink(NETLINK_NETFILTER) as link:
+    with conversation() as link:
         for other in _names(link):
             if other.startswith(TEMPORARY):
                 left_over = _header(link, other)
@@ -157,7 +169,7 @@ def revision(link: Netlink, head: Set) -> Optional[int]:
 
 def require_type(head: Set) -> None:
     """Raise ``Unsupported`` unless the running kernel has the set's type."""
-    with Netlink(NETLINK_NETFILTER) as link:
+    with conversation() as link:
         if revision(link, head) is not None:
             return
         offered = [row.name for row in TYPES.values() if revision(link, Set(row.name, row.families[0])) is not None]
@@ -172,7 +184,7 @@ def require_type(head: Set) -> None:
 
 def apply(changes: Sequence[Change]) -> None:
     """Carry out ``changes``. Raises ``Refused``."""
-    with Netlink(NETLINK_NETFILTER) as link:
+    with conversation() as link:
         done: List[Change] = []
         for step in steps(changes):
             if step.destroys:

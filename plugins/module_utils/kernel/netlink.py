@@ -228,11 +228,17 @@ class Netlink:
                 break
         return results
 
+    def _received(self) -> bytes:
+        try:
+            return self._socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            raise TimeoutError("the kernel has not answered for %d s" % REPLY_SECONDS) from None
+
     def _acknowledgements(self, first: int, count: int) -> List[Optional[NetlinkError]]:
         answers: List[Optional[NetlinkError]] = [None] * count
         missing = count
         while missing:
-            for received in messages(self._socket.recv(RECEIVE_BYTES)):
+            for received in messages(self._received()):
                 place = received.sequence - first
                 if received.kind == NLMSG_ERROR and 0 <= place < count:
                     answers[place] = error_of(received)
@@ -248,7 +254,7 @@ class Netlink:
         self._socket.send(self._pack((kind, flags, body), 0 if dumping else NLM_F_ACK))
         sequence = self._sequence
         while True:
-            for received in messages(self._socket.recv(RECEIVE_BYTES)):
+            for received in messages(self._received()):
                 if received.sequence != sequence:
                     continue
                 if received.kind in (NLMSG_ERROR, NLMSG_DONE):

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All or nothing for sets: what is refused or killed at any write, two runs at once, a kernel that is silent."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List
+
+import pytest
+
+from ansible_collections.lulab.lvs.plugins.module_utils.concern import ipset_entry
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import netlink
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
+from harness import run_module, sh
+
+NAME = "S"
+QUESTIONS = {kernel.LIST, kernel.TYPE, kernel.HEADER}
+
+
+def addresses(network: int, number: int) -> List[str]:
+    return ["10.%d.%d.%d" % (network, place >> 8, place & 255) for place in range(1, number + 1)]
+
+
+OLD = addresses(0, 8)
+# What is there, and what is asked for: by a handful of writes in place, and by a new set that is swapped in.
+FEW: Dict[str, Any] = {"entries": [*OLD[2:], "10.9.9.8", '10.9.9.9 comment "x"'], "exact": True}
+MANY: Dict[str, Any] = {"entries": addresses(1, 1500), "exact": True}
+OTHER_OPTIONS: Dict[str, Any] = {"entries": OLD, "exact": True, "skbinfo": True}
+WAYS: Dict[str, Dict[str, Any]] = {"few": FEW, "many": MANY, "other options": OTHER_OPTIONS}
+
+
+def apply(**parameters: Any) -> Dict[str, Any]:
+    params = {name: option.get("default") for name, option in ipset_entry.OPTIONS.items()}
+    wanted = ipset_entry.build({**params, "name": NAME, **parameters})
+    return converge(wanted, check_mode=False, with_diff=False)
+
+
+def begin() -> None:
+    sh("iptables -F; ipset destroy; ipset create %s hash:ip comment" % NAME)
+    sh("for each in %s; do ipset add %s $each; done" % (" ".join(OLD), NAME))
+    sh("iptables -A INPUT -m set --match-set %s src -j ACCEPT" % NAME)
+
+
+def saved() -> List[str]:
+    """Each line; a new set has a seed of its own, and starts at its least size again."""
+    return sorted(re.sub(r" (hashsize|initval) \S+", "", line) for line in sh("ipset save").splitlines())
+
+
+def writes(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool]) -> List[int]:
+    """The commands that are sent from now on and change something; ``at`` says which of them is refused, unsent."""
+    sent: List[int] = []
+    real = netlink.Netlink.transact
+
+    def transact(link: Any, requests: Any) -> Any:
+        answers: List[Any] = []
+        for request in requests:
+            sent.append(request[0] & 0xFF)
+            refused = at(len(sent) - 1)
+            answers += [netlink.NetlinkError(errno.ENOMEM)] if refused else real(link, [request])
+            if answers[-1]:
+                break
+        return answers
+
+    monkeypatch.setattr(netlink.Netlink, "transact", transact)
+    return sent
+
+
+@pytest.fixture
+def entry_by_entry(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where few entries are written, each is a write of its own."""
+    if WAYS[way] is FEW:
+        monkeypatch.setattr(kernel, "MESSAGE_BYTES", 1)
+
+
+@pytest.fixture
+def within(netns: str) -> Any:
+    with inside(netns):
+        yield netns
+
+
+def test_with_nothing_to_do_nothing_is_sent_but_questions(within: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    pack = netlink.Netlink._pack
+
+    def noted(link: Any, message: Any, flags: int) -> bytes:
+        sent.append(message[0] & 0xFF)
+        return pack(link, message, flags)
+
+    begin()
+    monkeypatch.setattr(netlink.Netlink, "_pack", noted)
+    for options in WAYS.values():
+        assert apply(**options)["changed"]
+        assert set(sent) - QUESTIONS
+        sent.clear()
+        assert not apply(**options)["changed"]
+        assert set(sent) <= QUESTIONS
+        sent.clear()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("entry_by_entry")
+def test_a_refusal_of_any_write_leaves_what_was_before(within: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = 0
+    while True:
+        begin()
+        before = saved()
+        with monkeypatch.context() as patch:
+            sent = writes(patch, lambda number, place=place: number == place)
+            refused = ""
+            try:
+                apply(**WAYS[way])
+            except LvsError as error:
+                refused = str(error)
+                assert error.details["standing"] == []
+        if len(sent) <= place:
+            break
+        # That a left-over could not be destroyed before or after the work is no reason to undo it.
+        assert (saved() == before) == bool(refused) or not refused
+        assert refused or sent[place] == kernel.DESTROY
+        place += 1
+    assert place > 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("entry_by_entry")
+def test_a_kill_at_any_write_is_completed_by_the_next_run(
+    within: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin()
+    apply(**WAYS[way])
+    whole = saved()
+    place, status = 0, int(-signal.SIGKILL)
+    while status == -signal.SIGKILL:
+        begin()
+        child = os.fork()
+        if child == 0:
+            writes(
+                monkeypatch, lambda number, place=place: number == place and bool(signal.raise_signal(signal.SIGKILL))
+            )
+            try:
+                apply(**WAYS[way])
+                os._exit(0)
+            finally:
+                os._exit(1)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        apply(**WAYS[way])
+        assert saved() == whole, place
+        assert not apply(**WAYS[way])["changed"]
+        place += 1
+    assert status == 0 and place > 2
+
+
+def test_two_runs_at_once_leave_what_one_of_them_asked_for(netns: str) -> None:
+    def wish(place: int) -> Dict[str, Any]:
+        return {"netns": netns, "name": NAME, "type": "hash:ip", "exact": True, "entries": addresses(place, 2000)}
+
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda place: run_module("ipset_entry", **wish(place)), range(3)))
+    assert all(result["changed"] for result in results), results
+    text = sh("ip netns exec %s ipset save" % netns)
+    assert [text.count("add %s 10.%d." % (NAME, place)) for place in range(3)] in (
+        [2000, 0, 0],
+        [0, 2000, 0],
+        [0, 0, 2000],
+    )
+    assert text.count("create ") == 1
+
+
+def test_a_kernel_that_does_not_answer_is_said_in_words(within: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netlink, "REPLY_SECONDS", 1)
+    # To a question without a destination nobody answers: as good as a kernel that has come to a stop.
+    monkeypatch.setattr(netlink.Netlink, "_pack", lambda link, message, flags: netlink._HEADER.pack(16, 2, 0, 0, 0))
+    with pytest.raises(LvsError, match="has not answered for 1 s"):
+        apply(type="hash:ip", entries=["10.0.0.1"])
