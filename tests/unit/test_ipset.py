@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_bulk import Codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_words import refusal_words
@@ -322,3 +323,42 @@ def test_two_macs_for_one_address_are_refused() -> None:
     wish = Wish("S", "bitmap:ip,mac", entries=texts, stated={"range": "10.0.0.0/16"})
     with pytest.raises(BadInput, match="the same entry"):
         planned(wish, SetState("S", Contents(None, {}, {})))
+
+
+def second_opinion(message: Any) -> Any:
+    """What pyroute2 reads in a message of ours, by name."""
+    ipset_msg = pytest.importorskip("pyroute2.netlink.nfnetlink.ipset").ipset_msg
+    kind, _flags, body = message
+    decoded = ipset_msg(struct.pack("=IHHII", 16 + len(body), kind, 0, 1, 0) + body)
+    decoded.decode()
+    return decoded
+
+
+@given(st.lists(st.tuples(addresses, st.sampled_from([6, 17, 132]), st.integers(0, 65535)), min_size=1, max_size=5))
+@settings(max_examples=50, deadline=None)
+def test_pyroute2_reads_the_entries_that_we_write(found: List[Any]) -> None:
+    head = header("hash:ip,port", comment=True)
+    names = {6: "tcp", 17: "udp", 132: "sctp"}
+    keys = ["%s,%s:%d" % (address, names[protocol], port) for address, protocol, port in found]
+    written = Codec(head.row, head.family).encode((key, (("comment", "why"),)) for key in keys)
+    (message,) = kernel._batches(kernel.ADD, "S", written)
+    decoded = second_opinion(message)
+    assert decoded.get_attr("IPSET_ATTR_SETNAME") == "S"
+    read_back = [
+        (
+            data.get_attr("IPSET_ATTR_IP_FROM").get_attr("IPSET_ATTR_IPADDR_IPV4"),
+            data.get_attr("IPSET_ATTR_PROTO"),
+            data.get_attr("IPSET_ATTR_PORT_FROM"),
+        )
+        for data in decoded.get_attr("IPSET_ATTR_ADT").get_attrs("IPSET_ATTR_DATA")
+    ]
+    assert read_back == found
+
+
+@given(st.integers(1, 1 << 20), st.integers(0, 1000) | st.none(), st.sampled_from(["inet", "inet6"]))
+@settings(max_examples=50, deadline=None)
+def test_pyroute2_reads_the_sets_that_we_create(maxelem: int, timeout: Any, family: str) -> None:
+    head = header("hash:net", family=family, maxelem=maxelem, **({} if timeout is None else {"timeout": timeout}))
+    data = second_opinion(kernel._message(kernel.CREATE, codec.encode_set(head))).get_attr("IPSET_ATTR_DATA")
+    assert data.get_attr("IPSET_ATTR_MAXELEM") == maxelem
+    assert data.get_attr("IPSET_ATTR_TIMEOUT") == timeout
