@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The lulab.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The documentation, typed: in a copy of the checkout, the commands of its pages in order, with what they print."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from labs import CHECKOUT
+from pages import BESIDES, WALKED, missing, read, typed
+
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv*", ".lab", ".sanity", ".hypothesis", ".*_cache", "__pycache__", ".ansible", "build"
+)
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """Runs commands as one would type them in a clone that `make setup` has been run in; its lab is ended at last."""
+    clone = tmp_path_factory.mktemp("clone") / "lvs"
+    shutil.copytree(CHECKOUT, clone, ignore=LEFT_OUT, symlinks=True)
+    (clone / ".venv").symlink_to(CHECKOUT / ".venv")
+    for source in ("requirements.txt", "roles/lab/files/lab/needs.py"):
+        # Older than .venv, lest make begins with making that.
+        os.utime(clone / source, (0, 0))
+    inherited = ("MAKE", "MFLAGS", "ANSIBLE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
+    environment["ANSIBLE_NOCOLOR"] = "1"
+
+    def run(*commands, words=""):
+        process = subprocess.run(
+            ["bash", "-c", "\n".join(commands)],
+            cwd=clone,
+            env=environment,
+            input=words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        return process.returncode, process.stdout
+
+    try:
+        yield run
+    finally:
+        run("make lab-down")
+
+
+@pytest.mark.parametrize("page", WALKED)
+def test_a_page_is_true_to_the_letter(shell, page):
+    for one in typed(page, read(page)):
+        if one.mark.startswith(("illustration:", "run by:")):
+            continue
+        code, output = shell(one.command)
+        assert bool(code) is (one.mark == "fails"), "%s\n%s" % (one.command, output)
+        assert not missing(one.shows, output), "%s\n%s" % (one.command, output)
+
+
+def test_what_readme_says_besides(shell):
+    code, output = shell("make lab-up")
+    assert code == 0, output
+    assert shell("make ssh HOST=Host0", words="hostname\n") == (0, "Host0\n")
+    code, output = shell("set -e", *BESIDES)
+    assert code == 0 and "nothing is missing" in output and "failed=0" in output, output
+    code, output = shell("make show")
+    assert code == 0 and "TCP  169.254.2.100:80 rr" in output, output
