@@ -30,8 +30,8 @@ MAY_USE = {
     "plugin_utils": set(),
     "doc_fragments": set(),
 }
-# By these one reaches the host, its files and other programs. The module socket is not among them, as it reads and writes
-# addresses too: it is a socket that is not to be opened.
+# By these one reaches the host, its files and other programs. The module socket is not among them, as it reads and
+# writes addresses too: no socket is to be opened.
 HANDS = {"os", "subprocess", "ctypes", "fcntl", "shutil", "pathlib", "tempfile", "time"}
 
 
