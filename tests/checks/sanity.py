@@ -12,6 +12,7 @@ there, too, so that only the first time takes long.
 
 from __future__ import annotations
 
+import configparser
 import os
 import subprocess
 import sys
@@ -48,17 +49,36 @@ def interpreters() -> Path:
     return folder
 
 
+def pip_settings(home: Path) -> None:
+    """ansible-test takes PIP_ variables from pip, and ``home`` the user's own settings: both in a file of its own."""
+    settings = configparser.RawConfigParser()
+    settings.read(Path.home() / ".config/pip/pip.conf")
+    if not settings.has_section("global"):
+        settings.add_section("global")
+    settings["global"].setdefault("cache-dir", str(Path.home() / ".cache/pip"))
+    for name, value in os.environ.items():
+        if name.startswith("PIP_"):
+            settings["global"][name[4:].lower().replace("_", "-")] = value
+    settings["global"]["quiet"] = "1"
+    file = home / ".config/pip/pip.conf"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w", encoding="utf-8") as opened:
+        settings.write(opened)
+    # An index may want a password.
+    file.chmod(0o600)
+
+
 def environment(core: str) -> Dict[str, str]:
     """A home of its own keeps what ansible-test installs out of the user's, and one core's from another's."""
     home = tree.FOLDER / core / "home"
     cache = home / ".ansible/test/cache"
     cache.mkdir(parents=True, exist_ok=True)
+    pip_settings(home)
     for name in BOOTSTRAPS:
         (cache / name).write_text(BOOTSTRAP, encoding="utf-8")
     # Not the PATH one has: pyenv's shims are there for Pythons that then refuse to run.
     path = [str(tree.FOLDER / core / "venv/bin"), "/usr/local/bin", "/usr/bin", "/bin", str(interpreters())]
-    packages = os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache/pip"))
-    return tree.environment(HOME=str(home), PATH=os.pathsep.join(path), PIP_CACHE_DIR=packages, PIP_QUIET="1")
+    return tree.environment(HOME=str(home), PATH=os.pathsep.join(path))
 
 
 def prepare(core: str) -> None:
