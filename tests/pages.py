@@ -72,6 +72,13 @@ def typed(page: str, text: str) -> list[Typed]:
     return found
 
 
+def shown(text: str) -> tuple[str, ...]:
+    """The lines of output that ``text`` shows by themselves, in its blocks of the language `text`."""
+    return tuple(
+        line for block in _BLOCK.finditer(text) if block["language"] == "text" for line in block["text"].splitlines()
+    )
+
+
 def _commands(text: str) -> Iterator[str]:
     """The commands of a script, one by one, without their comments; one may have several lines."""
     command = ""

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from labs import CHECKOUT
-from pages import BESIDES, WALKED, missing, read, typed
+from pages import BESIDES, WALKED, missing, read, shown, typed
 
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv*", ".lab", ".sanity", ".hypothesis", ".*_cache", "__pycache__", ".ansible", "build"
@@ -50,6 +50,19 @@ def shell(tmp_path_factory):
         yield run
     finally:
         run("make lab-down")
+
+
+@pytest.fixture(scope="module")
+def first(shell):
+    """What `make exp3` prints the first time."""
+    code, output = shell("make exp3")
+    assert code == 0, output
+    return output
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_readme_shows_what_its_first_command_prints(first, page):
+    assert not missing(shown(read(page)), first)
 
 
 @pytest.mark.parametrize("page", WALKED)

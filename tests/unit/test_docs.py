@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from pages import BESIDES, CHECKOUT, EXPERIMENTS, WALKED, Typed, missing, pages, read, typed
+from pages import BESIDES, CHECKOUT, EXPERIMENTS, WALKED, Typed, missing, pages, read, shown, typed
 
 # What runs a command that no walked page has: the file, and a word of it that shows that it does.
 RUN_BY = {
@@ -64,6 +64,21 @@ def test_a_command_that_nothing_runs_is_found(walked):
     for mark in ("illustration: ", "illustration", "run by: tests/nowhere.py", "fails"):
         assert unknown(typed("README.md", "<!-- %s -->\n```sh\nrm -rf /\n```\n" % mark), walked)
     assert not unknown(typed("README.md", "<!-- illustration: do not do this -->\n```sh\nrm -rf /\n```\n"), walked)
+
+
+def test_both_languages_of_readme_show_the_same():
+    texts = [read(page) for page in ("README.md", "README.zh-CN.md")]
+    english, chinese = ([(one.command, one.mark) for one in typed("", text)] for text in texts)
+    assert english == chinese and len(english) > 10
+    assert shown(texts[0]) == shown(texts[1])
+
+
+def test_readme_names_every_module_and_playbook():
+    modules = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
+    playbooks = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")} - {"exp2", "exp3"}
+    for text in map(read, ("README.md", "README.zh-CN.md")):
+        assert set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) == modules
+        assert not [name for name in playbooks if "`lulab.lvs.%s`" % name not in text]
 
 
 def test_what_a_page_shows_is_compared():
