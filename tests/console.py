@@ -33,16 +33,20 @@ VARIES = (
     (r"(?<=initval )0x[0-9a-f]+", "0xINITVAL"),
     (r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", "MAC"),
     (r"\bfe80::[0-9a-f:]+", "LINK-LOCAL"),
+    # How many interfaces there have been.
+    (r"@if\d+ *", "@ifN "),
     # Time.
     (r"\b\d+ (?:ms|milliseconds)\b", "N ms"),
-    (r"\b\d+\.\d+ ?ms\b", "N ms"),
+    (r" *\b\d+\.\d+ ?ms\b", " N ms"),
     (r"(?<=[=/])\d+\.\d+(?=[/ ])", "N"),
     (r"time \d+ms", "time N ms"),
 )
 # Programs that list in the order of a hash table.
 UNORDERED = ("conntrack -L", "ipvsadm -lnc")
+# tracepath asks a hop again that is slow to answer.
+REPEATS = "tracepath"
 # Who is asked first is the round robin's affair; that they take turns is the page's.
-TURNS = re.compile(r"for i in [\d ]+; do curl ")
+TURNS = re.compile(r"for i in [\d ]+; do (?:sudo ip netns exec ns0 )?curl ")
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ def same(command: Command, printed: list[str]) -> bool:
         return sorted(shown) == sorted(real)
     if TURNS.match(command.text):
         return real in (shown, shown[1:] + shown[:1])
+    if REPEATS in command.text:
+        return list(dict.fromkeys(shown)) == list(dict.fromkeys(real))
     return shown == real
 
 
