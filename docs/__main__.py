@@ -9,6 +9,7 @@ the guides from the checkout's root, and the reference that antsibull-docs makes
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -68,13 +69,16 @@ def _run(words: list[str], **more: str) -> None:
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0]).resolve() if arguments else DOCS / "build"
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        gather(folder / "pages")
-        refer(folder / "pages", folder / "collections")
-        build(folder / "pages", folder / "html")
-    except subprocess.CalledProcessError as error:
-        print("docs: %s ended with %d" % (Path(error.cmd[0]).name, error.returncode), file=sys.stderr)
-        return 1
+    # Two runs in one folder wait for each other.
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            gather(folder / "pages")
+            refer(folder / "pages", folder / "collections")
+            build(folder / "pages", folder / "html")
+        except subprocess.CalledProcessError as error:
+            print("docs: %s ended with %d" % (Path(error.cmd[0]).name, error.returncode), file=sys.stderr)
+            return 1
     print("docs: %s" % (folder / "html/index.html"))
     return 0
 
