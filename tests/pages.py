@@ -84,7 +84,10 @@ def _commands(text: str) -> Iterator[str]:
     command = ""
     for line in text.splitlines():
         command += re.sub(r"(^|\s+)#\s.*", "", line) + "\n"
-        if command.strip() and subprocess.run(["bash", "-n", "-c", command], capture_output=True).returncode == 0:
+        if (
+            command.strip()
+            and subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False).returncode == 0
+        ):
             yield command.strip()
             command = ""
         elif not command.strip():
