@@ -96,6 +96,10 @@ def _commands(text: str) -> Iterator[str]:
         raise ValueError("not a command: %s" % command)
 
 
+def _is_whole(command: str) -> bool:
+    return subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False).returncode == 0
+
+
 def missing(shows: tuple[str, ...], output: str) -> list[str]:
     """The lines that were to be shown and are not in ``output``, each as often as it is short."""
     lack = Counter(map(_essence, shows)) - Counter(map(_essence, output.splitlines()))

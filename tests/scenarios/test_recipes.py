@@ -93,6 +93,13 @@ def servers(lab):
     return [line.split() for line in lab.on("Host0", "ipvsadm -ln -t 10.130.17.80:80").splitlines() if "->" in line][1:]
 
 
+def test_check_mode_tells_what_a_recipe_would_do(kitchen):
+    before = kitchen.snapshots()
+    played = kitchen.play("../docs/recipes/tcp_service", options=("--check", "--diff"))
+    assert played.changed() == 4 and "+-A -t 10.130.17.80:80 -s rr" in played.output
+    assert not differences(before, kitchen.snapshots())
+
+
 def test_a_service_with_two_real_servers(kitchen):
     cook_twice(kitchen, "tcp_service")
     assert answers(kitchen, "http://10.130.17.80/") == {"Host0": 3, "Host1": 3}
