@@ -51,10 +51,8 @@ def run(words: List[str], folder: Path, **environment: str) -> str:
 
 def contents(names: Set[str]) -> List[str]:
     """What is wrong with the names of an archive's files."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    known = set(run(listed, tree.CHECKOUT).split("\0"))
     return [
-        *("in the archive, but ignored by git: " + name for name in sorted(names - known - WRITTEN)),
+        *("in the archive, but ignored by git: " + name for name in sorted(names - set(tree.known()) - WRITTEN)),
         *("in the archive, but of the workshop: " + name for name in sorted(names) if name.split("/")[0] in WORKSHOP),
         *("not in the archive: " + name for name in sorted(NEEDED - names)),
     ]

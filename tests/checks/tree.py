@@ -12,7 +12,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator
+from typing import Dict, Iterator, List
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # All that the checks build: copies, ansible-test's environments, what its tests install. Ignored by git.
@@ -37,22 +37,28 @@ def copy(root: Path) -> Path:
     """All files that git does not ignore, as they are now, and nothing else, below ``root``; where they are."""
     place = root / INSIDE
     shutil.rmtree(place, ignore_errors=True)
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
+    for name in known():
         # A file that is being moved or deleted is still in the index.
         if os.path.lexists(CHECKOUT / name):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, place / name, follow_symlinks=False)
     # The tools ask git for the files. Without a repository of its own they would find the checkout's, which ignores
     # this folder: there would be nothing to check, and that nothing failed would say nothing.
-    subprocess.run(["git", "init", "--quiet", place], check=True)
-    subprocess.run(["git", "add", "--all"], cwd=place, check=True)
+    subprocess.run(["git", "init", "--quiet", place], env=environment(), check=True)
+    subprocess.run(["git", "add", "--all"], cwd=place, env=environment(), check=True)
     return place
 
 
+def known() -> List[str]:
+    """The checkout's files that git does not ignore."""
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=CHECKOUT, env=environment(), capture_output=True, text=True, check=True)
+    return list(filter(None, listed.stdout.split("\0")))
+
+
 def environment(**more: str) -> Dict[str, str]:
-    """This process's variables, but the tools of its own Python first, and nothing that leads to another Ansible."""
+    """This process's variables, but the tools of its own Python first, and nothing that leads to another Ansible, or to
+    another repository or index, as what git gives to its hooks does."""
     dropped = ("ANSIBLE_", "PYTHON", "VIRTUAL_ENV", "GIT_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "/usr/bin:/bin")))
