@@ -22,7 +22,7 @@ VARIES = (
     (r"[ \t]+$", ""),
     # A client's port: the kernel's ephemeral range is 32768 to 60999.
     (r"(?<=port=)(?:3[2-9]|[45]\d|60)\d{3}\b", "PORT"),
-    (r"(?<=\d\.\d\d\.)(?:3[2-9]|[45]\d|60)\d{3}(?= >)", "PORT"),
+    (r"(?<=\d\.)(?:3[2-9]|[45]\d|60)\d{3}(?= > )", "PORT"),
     (r"(?<=[\d.]:)(?:3[2-9]|[45]\d|60)\d{3}\b", "PORT"),
     # Seconds that conntrack and IPVS still remember a connection.
     (r"^(tcp +6) \d+ ", r"\1 SECONDS "),

@@ -21,7 +21,7 @@ MARK = "\x1e"
 def type_on(lab: Lab, host: str, typed: list[Command]) -> list[list[str]]:
     """What each command prints, typed one after another into a shell of the user that one logs in as."""
     # What a program complains of goes past the buffers of what it prints, and would stand in the middle of that.
-    one = "{ %s\n} < /dev/null 2> \"$complaints\"\ncat \"$complaints\"\necho '%s'\n"
+    one = '{ %s\n} < /dev/null 2> "$complaints"\ncat "$complaints"\necho \'%s\'\n'
     script = "complaints=$(mktemp)\n" + "".join(one % (command.text, MARK) for command in typed)
     words = ["ssh", "-F", str(lab.directory / "ssh_config"), host, "bash"]
     process = subprocess.run(words, input=script, capture_output=True, text=True, timeout=120, check=True)

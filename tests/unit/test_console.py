@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from console import Command, commands, same
+from console import Command, blocks, commands, same
 from pages import CHECKOUT
 
 PAGES = sorted((CHECKOUT / "docs/experiments").glob("exp*.md"))
@@ -27,6 +27,19 @@ CONNECTION = (
 
 def shows(text, *output):
     return Command("Host0", text, output)
+
+
+def test_there_is_a_page_for_each_experiment():
+    assert [page.stem for page in PAGES] == ["exp1", "exp2", "exp3", "exp4"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_both_languages_show_the_same(page):
+    chinese = CHECKOUT / "docs/zh" / page.name
+    assert blocks(page) and blocks(chinese) == blocks(page)
+    pictures = [re.findall(r"\]\((\S+\.svg)\)", one.read_text(encoding="utf-8")) for one in (page, chinese)]
+    assert pictures[0] == pictures[1] == ["../pictures/%s.svg" % page.stem]
+    assert (page.parent / pictures[0][0]).exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
