@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The lulab.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the experiments' pages show: commands with what they print, and how far that may differ on another day.
+"""What a page shows of a terminal: commands with what they print, and how far that may differ on another day.
 
 A block is fenced as ``console``. Its prompt says where a command is typed: ``Host0$ ip route`` on that guest,
 ``$ make exp3`` in the checkout. The lines up to the next prompt are what it prints; after ``make`` none is shown.
@@ -64,17 +64,18 @@ def blocks(page: Path) -> list[str]:
 
 
 def commands(page: Path) -> list[Command]:
-    found: list[Command] = []
-    for block in blocks(page):
-        typed: list[tuple[str, str, list[str]]] = []
-        for line in block.splitlines():
-            prompt = PROMPT.match(line)
-            if prompt:
-                typed.append((prompt[1], prompt[2], []))
-            else:
-                typed[-1][2].append(line)
-        found += [Command(host, text, tuple(output)) for host, text, output in typed]
-    return found
+    return [command for block in blocks(page) for command in commands_in(block)]
+
+
+def commands_in(block: str) -> list[Command]:
+    typed: list[tuple[str, str, list[str]]] = []
+    for line in block.splitlines():
+        prompt = PROMPT.match(line)
+        if prompt:
+            typed.append((prompt[1], prompt[2], []))
+        else:
+            typed[-1][2].append(line)
+    return [Command(host, text, tuple(output)) for host, text, output in typed]
 
 
 def same(command: Command, printed: list[str]) -> bool:

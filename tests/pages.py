@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Iterator
 
+from console import commands_in
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 ROOTS = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")
 # The pages that tests/scenarios/test_pages.py goes through, command by command, in a lab of its own.
@@ -64,9 +66,7 @@ def typed(page: str, text: str) -> list[Typed]:
         if block["language"] == "sh":
             found += [Typed(page, command, mark=mark) for command in _commands(block["text"])]
         elif block["language"] == "console":
-            for part in re.split(r"^(?:Host\d)?\$ ", block["text"], flags=re.MULTILINE)[1:]:
-                command, *shows = part.splitlines()
-                found.append(Typed(page, command, tuple(shows), mark))
+            found += [Typed(page, one.text, one.output, mark) for one in commands_in(block["text"])]
         elif block["language"] == "text" and found and not mark:
             found[-1] = replace(found[-1], shows=found[-1].shows + tuple(block["text"].splitlines()))
     return found
@@ -84,13 +84,9 @@ def _commands(text: str) -> Iterator[str]:
     command = ""
     for line in text.splitlines():
         command += re.sub(r"(^|\s+)#\s.*", "", line) + "\n"
-        if (
-            command.strip()
-            and subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False).returncode == 0
-        ):
-            yield command.strip()
-            command = ""
-        elif not command.strip():
+        if _is_whole(command):
+            if command.strip():
+                yield command.strip()
             command = ""
     if command.strip():
         raise ValueError("not a command: %s" % command)
