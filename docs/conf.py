@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from docutils import nodes
+from pygments.lexers.shell import BashSessionLexer
 
 project = "lulab.lvs"
 author = "The lulab.lvs founders"
@@ -44,6 +45,12 @@ ELSEWHERE = {
 }
 
 
+class Console(BashSessionLexer):
+    """Commands behind ``$`` and behind ``Host0$``, which Pygments' own takes for output."""
+
+    _ps1rgx = re.compile(r"^((?:Host\d)?\$ )(.*\n?)")
+
+
 def _resolve(_app: Any, _environment: Any, node: Any, content: Any) -> Any:
     """A link into Ansible's documentation for a label that ``ELSEWHERE`` knows, else None: Sphinx then warns."""
     for pattern, (page, title) in ELSEWHERE.items():
@@ -67,6 +74,7 @@ def _tell_language(_app: Any, page: str, _template: str, context: dict[str, Any]
 
 
 def setup(app: Any) -> dict[str, bool]:
+    app.add_lexer("console", Console)
     app.connect("missing-reference", _resolve)
     app.connect("doctree-read", _without_contents)
     app.connect("html-page-context", _tell_language)
