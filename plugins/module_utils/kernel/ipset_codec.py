@@ -28,7 +28,13 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     u8,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import Set
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import PLAIN, Options, ordered, skbmark_text
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
+    PLAIN,
+    Options,
+    ordered,
+    pieces_of,
+    skbmark_text,
+)
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
     ADDRESS_FAMILY,
     mark_number,
@@ -184,6 +190,13 @@ def _cidr_text(found: Attributes, kind: int, family: str) -> str:
     return "" if length == bits else "/%d" % length
 
 
+def _get_port(found: Attributes, _family: str) -> str:
+    protocol, port = net_integer(_of(found, PROTO)), net_integer(_of(found, PORT))
+    if not (0 < protocol < 256 and port < 65536):
+        raise Malformed("port %d of protocol %d" % (port, protocol))
+    return port_text(protocol, port)
+
+
 def _get_mac(found: Attributes, _family: str) -> str:
     packed = _of(found, ETHER)
     if len(packed) != 6:
@@ -193,7 +206,14 @@ def _get_mac(found: Attributes, _family: str) -> str:
 
 def _get_iface(found: Attributes, _family: str) -> str:
     prefix = "physdev:" if _flags(found) & FLAG_PHYSDEV else ""
-    return prefix + string(_of(found, IFACE))
+    return prefix + _name(_of(found, IFACE))
+
+
+def _name(payload: bytes) -> str:
+    name = string(payload)
+    if not name:
+        raise Malformed("a name without a letter")
+    return name
 
 
 def _flags(found: Attributes) -> int:
@@ -205,13 +225,13 @@ _GET: Dict[str, Callable[[Attributes, str], str]] = {
     "second ip": lambda found, _family: _ip_text(_of(found, IP2)),
     "net": lambda found, family: _ip_text(_of(found, IP)) + _cidr_text(found, CIDR, family),
     "second net": lambda found, family: _ip_text(_of(found, IP2)) + _cidr_text(found, CIDR2, family),
-    "port": lambda found, _family: port_text(net_integer(_of(found, PROTO)), net_integer(_of(found, PORT))),
+    "port": _get_port,
     "bare port": lambda found, _family: str(net_integer(_of(found, PORT))),
     "mac": _get_mac,
     "optional mac": lambda found, family: _get_mac(found, family) if ETHER in found else "",
     "mark": lambda found, _family: "0x%08x" % net_integer(_of(found, MARK)),
     "iface": _get_iface,
-    "set": lambda found, _family: string(_of(found, NAME)),
+    "set": lambda found, _family: _name(_of(found, NAME)),
 }
 
 
@@ -254,7 +274,7 @@ def _get_options(found: Attributes, row: Type) -> Options:
 
 def encode_entry(row: Type, family: str, key: str, options: Options) -> bytes:
     """An entry as one DATA attribute."""
-    pieces = key.split(",")
+    pieces = pieces_of(key, row)
     data = b"".join(_PUT[part](piece, family) for part, piece in zip(row.parts, pieces))
     more, flags = _put_options(options)
     if "iface" in row.parts and pieces[1].startswith("physdev:"):

@@ -103,7 +103,7 @@ def be32(kind: int, value: int) -> bytes:
 
 
 def text(kind: int, value: str) -> bytes:
-    return attribute(kind, value.encode() + b"\0")
+    return attribute(kind, value.encode("utf-8", "surrogateescape") + b"\0")
 
 
 def attributes(buffer: bytes, offset: int = 0) -> Iterator[Tuple[int, bytes]]:

@@ -165,10 +165,15 @@ def _tokens(text: str) -> List[str]:
     return found
 
 
+def pieces_of(key: str, row: Type) -> List[str]:
+    """The text of each part of an entry; a set's name may have commas of its own."""
+    return [key] if row.parts == ("set",) else key.split(",")
+
+
 def read_one(text: str, row: Type, frame: Frame) -> Tuple[List[str], Options]:
     """The keys that ``text`` stands for (a range stands for several), and their options. Raises ``Wrong``."""
     words = _tokens(text)
-    pieces = words[0].split(",")
+    pieces = pieces_of(words[0], row)
     least = len([part for part in row.parts if not part.startswith("optional")])
     if not least <= len(pieces) <= len(row.parts):
         shape = ",".join(part.split()[-1] for part in row.parts)
