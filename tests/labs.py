@@ -95,8 +95,15 @@ class Lab:
     def snapshots(self) -> Snapshots:
         return {host: self.snapshot(host) for host in HOSTS}
 
-    def play(self, *playbooks: str, extra: Any = None, options: tuple[str, ...] = (), fails: bool = False) -> Played:
-        """Run ``playbooks``; with ``fails`` they must fail, else they must not."""
+    def play(
+        self,
+        *playbooks: str,
+        extra: Any = None,
+        options: tuple[str, ...] = (),
+        fails: bool = False,
+        timeout: float = PLAY_SECONDS,
+    ) -> Played:
+        """Run ``playbooks``, for ``timeout`` seconds at most; with ``fails`` they must fail, else they must not."""
         words = ["ansible-playbook", *("%s.yml" % name for name in playbooks), *options]
         for inventory in self.inventories:
             words += ["-i", str(inventory)]
@@ -114,7 +121,7 @@ class Lab:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PLAY_SECONDS,
+            timeout=timeout,
             check=False,
         )
         output = process.stdout + process.stderr

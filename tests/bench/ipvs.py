@@ -18,6 +18,7 @@ from pairs import Row, timed
 HOST = "Host0"
 LOOPED = 100
 LOOP_RUNS = 3
+LOOP_SECONDS = 900.0
 
 
 def rows() -> Iterator[Row]:
@@ -65,7 +66,7 @@ def loop(lab: Lab, folder: Path) -> Row:
         "%d services by one ipvs_service task" % LOOPED,
         "a loop of ansible.builtin.command: ipvsadm",
         lambda: lab.play(whole),
-        lambda: lab.play(looped),
+        lambda: lab.play(looped, timeout=LOOP_SECONDS),
         before=lambda: lab.on(HOST, "ipvsadm -C"),
         runs=LOOP_RUNS,
     )

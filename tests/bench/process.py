@@ -27,6 +27,12 @@ atexit.register(lambda: sys.stderr.writelines(line for line in open("/proc/self/
 """
 
 
+def compiled(folder: Path) -> dict[str, str]:
+    """An environment whose interpreters keep what they compile in ``folder``, as beside an installed collection."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(folder)}
+
+
 def run(name: str, path: Path) -> int:
     """Run the module ``name`` with the parameters in ``path``; the peak of its memory in MB."""
     with open(path, "rb") as arguments:
@@ -35,7 +41,7 @@ def run(name: str, path: Path) -> int:
             stdin=arguments,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**compiled(path.parent), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             check=True,
         )
     return int(process.stderr.split()[-2]) >> 10

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.model import ipset as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_plan import Wish, planned
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import report
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern
 
@@ -64,7 +65,7 @@ def build(params: dict[str, Any]) -> Concern:
         apply=kernel.apply,
         commands=model.commands,
         listing=model.listing,
-        report=lambda state: model.report(wish.name, state),
+        report=lambda state: report(wish.name, state),
     )
 
 

@@ -12,7 +12,7 @@ import errno
 import os
 import struct
 from contextlib import contextmanager
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
@@ -344,15 +344,8 @@ def _why(
     return "cannot %s the set %s: %s" % (verb % key, name, refusal_words(refusal, missing[0], head))
 
 
-def _batches(command: int, name: str, entries: Iterable[bytes]) -> Iterator[Message]:
+def _batches(command: int, name: str, entries: Sequence[bytes]) -> Iterator[Message]:
     front = (text(codec.SETNAME, name), u32(codec.LINENO, 0))
-    batch: List[bytes] = []
-    size = 0
-    for entry in entries:
-        if size + len(entry) > MESSAGE_BYTES:
-            yield _message(command, *front, nested(codec.ADT, *batch))
-            batch, size = [], 0
-        batch.append(entry)
-        size += len(entry)
-    if batch:
-        yield _message(command, *front, nested(codec.ADT, *batch))
+    fit = MESSAGE_BYTES // max(map(len, entries))
+    for place in range(0, len(entries), fit):
+        yield _message(command, *front, nested(codec.ADT, *entries[place : place + fit]))

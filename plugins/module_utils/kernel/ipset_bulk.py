@@ -27,7 +27,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NLA_F_NET_BYTEORDER,
     attributes,
 )
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Options
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import PLAIN, Options
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import ADDRESS_FAMILY, PORT_PROTOCOLS
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import HOST_BITS, Type
 
@@ -87,20 +87,28 @@ class Codec:
         result = []
         known = self._around_ports
         packed, family = socket.inet_pton, ADDRESS_FAMILY[self.family]
+        of_protocol, of_options = "", PLAIN  # those that the pieces belong to: mostly the last entry's are the next's
+        front = middle = back = b""
         for key, options in entries:
             address, _comma, rest = key.partition(",")
             protocol, _colon, port = rest.partition(":")
-            pieces = known.get((protocol, options))
-            if pieces is not None and "/" not in address:
+            if protocol != of_protocol or options is not of_options or "/" in address:
+                pieces = known.get((protocol, options))
+                if pieces is None or "/" in address:
+                    result.append(self._encode_port(address, key, options, protocol))
+                    continue
+                of_protocol, of_options = protocol, options
                 front, middle, back = pieces
-                result.append(front + packed(family, address) + middle + _port_bytes(int(port)) + back)
-                continue
-            host = address.partition("/")[0]
-            front, back = self._around_address(host, key, options)
-            result.append(front + packed(family, host) + back)
-            if protocol in PORT_PROTOCOLS and host == address:
-                known[protocol, options] = self._around_port(front, back)
+            result.append(front + packed(family, address) + middle + _port_bytes(int(port)) + back)
         return result
+
+    def _encode_port(self, address: str, key: str, options: Options, protocol: str) -> bytes:
+        """An entry by itself; how its kind looks around its port is kept."""
+        host = address.partition("/")[0]
+        front, back = self._around_address(host, key, options)
+        if protocol in PORT_PROTOCOLS and host == address:
+            self._around_ports[protocol, options] = self._around_port(front, back)
+        return front + socket.inet_pton(ADDRESS_FAMILY[self.family], host) + back
 
     def _around_port(self, front: bytes, back: bytes) -> Tuple[bytes, bytes, bytes]:
         """The bytes before an entry's address, between it and its port, and behind that."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
@@ -291,12 +291,13 @@ def steps(changes: Sequence[Change]) -> List[Step]:
     """``changes`` by set, in the order in which the sets are first named."""
     found: Dict[str, Step] = {}
     for change in changes:
-        if change.kind == ENTRY:
-            name = change.key[0]  # type: ignore[index]
+        kind, key, _before, after = change
+        if kind == ENTRY:
+            name = key[0]  # type: ignore[index]
             step = found.get(name) or found.setdefault(name, Step(name))
-            (step.removed if change.after is None else step.added).append(change)
+            (step.removed if after is None else step.added).append(change)
         else:
-            name = str(change.key)
+            name = str(key)
             step = found.get(name) or found.setdefault(name, Step(name))
             step.header = change
     return list(found.values())
@@ -330,37 +331,33 @@ def create_words(name: str, header: Set, all_options: bool = False) -> str:
     return " ".join(words)
 
 
-def _entry_lines(name: str, step: Step, quote: Callable[[str], str]) -> Iterator[str]:
-    for change in step.removed:
-        yield "del %s %s" % (step.name, change.key[1])  # type: ignore[index]
+def _removing(step: Step) -> List[str]:
+    return ["del %s %s" % (step.name, change.key[1]) for change in step.removed]  # type: ignore[index]
+
+
+def _adding(name: str, step: Step, quote: Callable[[str], str]) -> List[str]:
+    lines = []
     head = "add %s " % name
     for change in step.added:
-        key = change.key[1]  # type: ignore[index]
-        after: Options = change.after
-        line = head + key + option_words(after, quote) if after else head + key
-        if change.before is None:
-            yield line
-        elif replaces(change):
-            yield "del %s %s" % (name, key)
-            yield line
-        else:
-            yield "-exist " + line
+        _kind, (_owner, key), before, after = change  # type: ignore[misc]
+        line: str = head + key + option_words(after, quote) if after else head + key
+        if before is not None:
+            if replaces(change):
+                lines.append("del %s %s" % (name, key))
+            else:
+                line = "-exist " + line
+        lines.append(line)
+    return lines
 
 
-def _lines(step: Step, quote: Callable[[str], str]) -> Iterator[str]:
+def _lines(step: Step, quote: Callable[[str], str]) -> List[str]:
     if step.header is None:
-        yield from _entry_lines(step.name, step, quote)
-    elif step.destroys:
-        yield "destroy " + step.name
-    elif step.creates:
-        yield create_words(step.name, step.header.after)
-        yield from _entry_lines(step.name, Step(step.name, added=step.added), quote)
-    else:
-        beside = temporary_name(step.name)
-        yield create_words(beside, step.header.after)
-        yield from _entry_lines(beside, Step(beside, added=step.added), quote)
-        yield "swap %s %s" % (beside, step.name)
-        yield "destroy " + beside
+        return _removing(step) + _adding(step.name, step, quote)
+    if step.destroys:
+        return ["destroy " + step.name]
+    name = step.name if step.creates else temporary_name(step.name)
+    filling = [create_words(name, step.header.after), *_adding(name, step, quote)]
+    return filling if step.creates else [*filling, "swap %s %s" % (name, step.name), "destroy " + name]
 
 
 def commands(changes: Sequence[Change]) -> List[str]:
@@ -393,20 +390,6 @@ def listing(state: State) -> str:
             blocks.append(create_words(str(identity), value, all_options=True) + "\n")
             blocks.extend(lines if value.type == "list:set" else sorted(lines))
     return "".join(blocks)
-
-
-def report(name: str, state: State) -> Dict[str, Any]:
-    """The set as the module returns it."""
-    header: Optional[Set] = state.get((SET, name))
-    result: Dict[str, Any] = {"set": {}}
-    if header is not None:
-        result["set"] = {
-            "type": header.type,
-            "family": FAMILY_NAMES.get(header.family, ""),
-            "maxelem": header.maxelem,
-            "entries": sum(1 for kind, _key in state if kind == ENTRY),
-        }
-    return result
 
 
 def described(name: str, header: Set, members: Dict[str, Options], with_entries: bool) -> Dict[str, Any]:

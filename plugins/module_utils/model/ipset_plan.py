@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
@@ -31,7 +32,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, Entries, contents_of
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import NEEDS
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, changes_of
 
 # From this many entries on a new hash is made large enough at once, which saves the kernel growing it over and over.
 PRESIZED = 4096
@@ -80,13 +81,17 @@ def planned(wish: Wish, have: State) -> List[Change]:
     else:
         before = now.members
         header = [] if now.header == then.header else [Change(SET, wish.name, now.header, then.header)]
-    removals = [Change(ENTRY, (wish.name, key), now.members[key], None) for key in gone]
-    additions = [Change(ENTRY, (wish.name, key), before.get(key), then.members[key]) for key in come]
+    removals = _entries(wish.name, gone, now.members, {})
+    additions = _entries(wish.name, come, before, then.members)
     if then.header is None:
         return left_over + removals + header
     if now.header is not None and now.header.type == "list:set" and before:
         removals, additions = _placed(removals, now.members), _placed(additions, now.members)
     return left_over + removals + header + additions
+
+
+def _entries(name: str, keys: Sequence[str], before: Entries, after: Entries) -> List[Change]:
+    return changes_of(ENTRY, zip(repeat(name), keys), map(before.get, keys), map(after.get, keys))
 
 
 def _rebuilds(wish: Wish, now: Contents, then: Contents, changes: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Hashable, Iterable, Iterator, Mapping, NamedTuple, Optional
 
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import ENTRY, SET, Set
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import ENTRY, FAMILY_NAMES, SET, Set
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Options
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Identity, State
 
@@ -60,18 +60,19 @@ class SetState(Mapping[Identity, Any]):
         """What ``plan.applied`` gives."""
         header, members, others = self.contents.header, dict(self.contents.members), dict(self.contents.others)
         for change in changes:
-            if change.kind == ENTRY:
-                _owner, key = _pair(change.key)
-                if change.after is None:
-                    members.pop(key, None)
+            kind, key, _before, after = change
+            if kind == ENTRY:
+                entry = key[1]  # type: ignore[index]
+                if after is None:
+                    members.pop(entry, None)
                 else:
-                    members[key] = change.after
-            elif change.key == self.name:
-                header = change.after
-            elif change.after is None:
-                others.pop(str(change.key), None)
+                    members[entry] = after
+            elif key == self.name:
+                header = after
+            elif after is None:
+                others.pop(str(key), None)
             else:
-                others[str(change.key)] = change.after
+                others[str(key)] = after
         return SetState(self.name, Contents(header, members, others))
 
 
@@ -86,3 +87,12 @@ def contents_of(state: State, name: str) -> Contents:
     members = {_pair(key)[1]: value for (kind, key), value in state.items() if kind == ENTRY}
     others = {str(key): value for (kind, key), value in state.items() if kind == SET and key != name}
     return Contents(state.get((SET, name)), members, others)
+
+
+def report(name: str, state: State) -> Dict[str, Any]:
+    """The set as the module returns it."""
+    header, members, _others = contents_of(state, name)
+    if header is None:
+        return {"set": {}}
+    family = FAMILY_NAMES.get(header.family, "")
+    return {"set": {"type": header.type, "family": family, "maxelem": header.maxelem, "entries": len(members)}}
