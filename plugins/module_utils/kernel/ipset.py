@@ -346,6 +346,6 @@ def _why(
 
 def _batches(command: int, name: str, entries: Sequence[bytes]) -> Iterator[Message]:
     front = (text(codec.SETNAME, name), u32(codec.LINENO, 0))
-    fit = MESSAGE_BYTES // max(map(len, entries))
+    fit = max(1, MESSAGE_BYTES // max(map(len, entries)))
     for place in range(0, len(entries), fit):
         yield _message(command, *front, nested(codec.ADT, *entries[place : place + fit]))

@@ -139,40 +139,41 @@ class Codec:
         head = adt[:_HEAD]
         if not self._is_head(head, length):
             return False
-        chunks = list(struct.Struct("12s%ds%ds" % (self._size, length - _HEAD - self._size)).iter_unpack(adt))
-        if any(chunk[0] != head for chunk in chunks):
+        behind = _HEAD + self._size
+        if {each for (each,) in struct.iter_unpack("%ds%dx" % (_HEAD, length - _HEAD), adt)} != {head}:
             return False
         if len(self._decoded) >= _CACHE_SIZE:
             self._decoded.clear()
-        ports = chunks[0][2][:4] if self._ends_in_port and len(chunks[0][2]) >= 8 else b""
-        if ports and self._is_port(ports):
-            self._decode_ports(chunks, ports, into)
+        if self._ends_in_port and length >= behind + 8 and self._is_port(adt[behind : behind + 4]):
+            self._decode_ports(adt, length, into)
             return True
         known = self._decoded
         written, family = socket.inet_ntop, ADDRESS_FAMILY[self.family]
-        for _head, packed, rest in chunks:
+        for packed, rest in struct.iter_unpack("%dx%ds%ds" % (_HEAD, self._size, length - behind), adt):
             tail = known.get(rest)
             if tail is None:
                 tail = known[rest] = decode_behind_address(self.row, self.family, rest)
             into[written(family, packed) + tail[0]] = tail[1]
         return True
 
-    def _decode_ports(self, chunks: List[Tuple[bytes, bytes, bytes]], ports: bytes, into: Dict[str, Options]) -> None:
-        """Entries whose attribute behind the address is a port, with the header ``ports``, as most of them have it."""
+    def _decode_ports(self, adt: bytes, length: int, into: Dict[str, Options]) -> None:
+        """Entries whose attribute behind the address is a port, as most of them have it."""
         known = self._decoded
         written, family = socket.inet_ntop, ADDRESS_FAMILY[self.family]
-        for _head, packed, rest in chunks:
-            port = rest[4] << 8 | rest[5]
-            tail = known.get(rest[6:]) if rest[:4] == ports else None
+        behind = _HEAD + self._size
+        header = adt[behind : behind + 4]
+        layout = "!%dx%ds4sH%ds" % (_HEAD, self._size, length - behind - 6)
+        for packed, ports, port, rest in struct.iter_unpack(layout, adt):
+            tail = known.get(rest) if ports == header else None
             if tail is not None:
                 into["%s%s%d" % (written(family, packed), tail[0], port)] = tail[1]
                 continue
-            text, options = decode_behind_address(self.row, self.family, rest)
+            text, options = decode_behind_address(self.row, self.family, ports + _port_bytes(port) + rest)
             into[written(family, packed) + text] = options
             number = "%d" % port
             # What ends in its port would end in another's, too; ICMP has types and codes in place of ports.
-            if rest[:4] == ports and text.endswith(":" + number):
-                known[rest[6:]] = (text[: -len(number)], options)
+            if ports == header and text.endswith(":" + number):
+                known[rest] = (text[: -len(number)], options)
 
     def _is_port(self, header: bytes) -> bool:
         length, kind = struct.unpack("=2H", header)

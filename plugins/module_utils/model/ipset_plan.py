@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import repeat
+from itertools import compress, filterfalse, repeat
+from operator import ne
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
@@ -70,9 +71,8 @@ def planned(wish: Wish, have: State) -> List[Change]:
     now = contents_of(have, wish.name)
     then = wanted(wish, now)
     left_over = [Change(SET, name, header, None) for name, header in now.others.items() if name not in then.others]
-    alike = now.members == then.members
-    gone = [] if alike else [key for key in now.members if key not in then.members]
-    come = [] if alike else [key for key, value in then.members.items() if now.members.get(key) != value]
+    gone = list(filterfalse(then.members.__contains__, now.members))
+    come = list(compress(then.members, map(ne, then.members.values(), map(now.members.get, then.members))))
     if _rebuilds(wish, now, then, len(gone) + len(come)):
         # All entries of the old set go and all of the new come: the changes then tell the whole story, both ways.
         gone, come = list(now.members), list(then.members)
