@@ -339,8 +339,9 @@ def _adding(name: str, step: Step, quote: Callable[[str], str]) -> List[str]:
     lines = []
     head = "add %s " % name
     for change in step.added:
-        _kind, (_owner, key), before, after = change  # type: ignore[misc]
-        line: str = head + key + option_words(after, quote) if after else head + key
+        _kind, identity, before, after = change
+        _owner, key = _entry(identity)
+        line = head + key + option_words(after, quote) if after else head + key
         if before is not None:
             if replaces(change):
                 lines.append("del %s %s" % (name, key))
