@@ -47,7 +47,8 @@ def refer(pages: Path, collections: Path) -> None:
     reference.mkdir(mode=0o755)
     _run(
         [
-            *(str(TOOLS / "antsibull-docs"), "collection", "--use-current", "--squash-hierarchy", "--fail-on-error"),
+            *(str(TOOLS / "antsibull-docs"), "--config-file", str(DOCS / "antsibull.cfg")),
+            *("collection", "--use-current", "--squash-hierarchy", "--fail-on-error"),
             *("--no-add-antsibull-docs-version", "--dest-dir", str(reference), "lulab.lvs"),
         ],
         ANSIBLE_COLLECTIONS_PATH=str(collections),

@@ -53,7 +53,13 @@ CHECKS = (
     Check("galaxy", program("galaxy.py")),
     # On the ansible-core that .venv has, the unit tests are among all others.
     *(Check("units-" + core, program("sanity.py", "units", core)) for core in list(sanity.CORES)[:-1]),
-    Check("docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")),
+    Check(
+        "docs",
+        (
+            *("antsibull-docs", "--config-file", "docs/antsibull.cfg"),
+            *("lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."),
+        ),
+    ),
     # The name by which plug-ins import each other begins beside the collection.
     Check(
         "mypy",
