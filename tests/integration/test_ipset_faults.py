@@ -19,6 +19,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import TEMPORARY
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
 from harness import run_module, sh
 
@@ -128,6 +129,31 @@ def test_a_refusal_of_any_write_leaves_what_was_before(within: str, way: str, mo
         assert refused or sent[place] == kernel.DESTROY
         place += 1
     assert place > 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("entry_by_entry")
+def test_when_the_way_back_is_refused_too_what_stands_is_told(
+    within: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, stood = 0, 0
+    while True:
+        begin()
+        with monkeypatch.context() as patch:
+            writes(patch, lambda number, place=place: number >= place)
+            try:
+                apply(**WAYS[way])
+                break
+            except LvsError as error:
+                standing = error.details["standing"]
+        found = saved()
+        begin()
+        for command in standing:
+            sh(command)
+        assert [line for line in found if TEMPORARY not in line] == saved(), place
+        stood += bool(standing)
+        place += 1
+    assert stood or WAYS[way] is not FEW
 
 
 @pytest.mark.parametrize("way", WAYS)
