@@ -25,6 +25,7 @@ from guests import reconcile
 
 BRIDGE = "lab0"
 POLL = 0.1
+KERNEL_SPEAKS = b"Linux version"
 BOOTING, ANSWERS, DEAD = "boots", "answers", "dead"
 
 
@@ -46,23 +47,14 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
-def _catches(pid: int, number: int) -> bool:
-    """Whether the process has a handler for this signal."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    masks = [line.split()[1] for line in text.splitlines() if line.startswith("SigCgt:")]
-    return bool(masks) and bool(int(masks[0], 16) >> (number - 1) & 1)
-
-
 class Guest:
     """One kernel that was started, and how far it is."""
 
     def __init__(self, spec: dict[str, Any], root: Path, console: Path) -> None:
         self.spec = spec
         self.state = BOOTING
-        self.handles_sigio = False
+        self.console = console
+        self.runs = False
         with console.open("wb") as log:
             self.process = subprocess.Popen(
                 ["chroot", str(root), "/usr/bin/linux.uml", *spec["arguments"]],
@@ -89,10 +81,13 @@ class Guest:
         """Let the kernel look for finished input and output.
 
         On a busy machine the signal that announces it now and then goes astray, and the guest sleeps until the
-        next one, which may be half a minute away. Before the kernel has its handler the signal would end it.
+        next one, which may be half a minute away. A signal that comes before the kernel speaks on its console
+        would end it, or find its handlers half built and have it hang for ever.
         """
-        self.handles_sigio = self.handles_sigio or _catches(self.process.pid, signal.SIGIO)
-        if self.state != DEAD and self.handles_sigio:
+        if self.state == DEAD:
+            return
+        self.runs = self.runs or KERNEL_SPEAKS in self.console.read_bytes()
+        if self.runs:
             # Not by send_signal: that may wait for the process, and then nobody else learns of its end.
             os.kill(self.process.pid, signal.SIGIO)
 
