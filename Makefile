@@ -11,6 +11,8 @@ LAB := python3 roles/lab/files/lab
 LINK := $(VENV)/collections/ansible_collections/lulab/lvs
 HOST ?= Host0
 EXPERIMENTS := exp1 exp2 exp3 exp4
+# Errors only: pip's warnings are about indexes, and about root.
+INSTALL := pip install -qq --disable-pip-version-check --requirement
 PLAY := cd playbooks && ansible-playbook -i lab
 
 export PATH := $(BIN):$(PATH)
@@ -75,7 +77,7 @@ $(READY): requirements.txt roles/lab/files/lab/needs.py
 	@$(LAB) doctor --install --for venv --for lab --for test
 	@echo "Making $(VENV) with pinned dependencies (about half a minute) ..."
 	@python3 -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/$(INSTALL) requirements.txt
 	@mkdir -p $(dir $(LINK)) && ln -sfn $(CURDIR) $(LINK)
 	@touch $@
 
@@ -83,12 +85,12 @@ $(READY): requirements.txt roles/lab/files/lab/needs.py
 	@$(LAB) doctor --install --for venv
 	@echo "Making .venv-docs with pinned dependencies (about half a minute) ..."
 	@python3 -m venv .venv-docs
-	@.venv-docs/bin/pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
+	@.venv-docs/bin/$(INSTALL) requirements-docs.txt
 	@touch $@
 
 $(LINT_READY): requirements-lint.txt
 	@$(LAB) doctor --install --for venv
 	@echo "Making $(LINT_VENV) with pinned dependencies (about half a minute) ..."
 	@python3 -m venv $(LINT_VENV)
-	@$(LINT_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-lint.txt
+	@$(LINT_VENV)/bin/$(INSTALL) requirements-lint.txt
 	@touch $@

@@ -59,7 +59,7 @@ def pip_settings(home: Path) -> None:
     for name, value in os.environ.items():
         if name.startswith("PIP_"):
             settings["global"][name[4:].lower().replace("_", "-")] = value
-    settings["global"]["quiet"] = "1"
+    settings["global"]["quiet"] = "2"
     file = home / ".config/pip/pip.conf"
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "w", encoding="utf-8") as opened:
@@ -90,7 +90,7 @@ def prepare(core: str) -> None:
         if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
             return
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "venv"], check=True)
-        pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [folder / "venv/bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, *wanted.split("\n")], check=True)
         marker.write_text(wanted, encoding="utf-8")
 
