@@ -143,9 +143,10 @@ def test_when_the_way_back_is_refused_too_what_stands_is_told(
             writes(patch, lambda number, place=place: number >= place)
             try:
                 apply(**WAYS[way])
-                break
             except LvsError as error:
                 standing = error.details["standing"]
+            else:
+                break
         found = saved()
         begin()
         for command in standing:
