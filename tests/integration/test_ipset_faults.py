@@ -131,6 +131,14 @@ def test_a_refusal_of_any_write_leaves_what_was_before(within: str, way: str, mo
     assert place > 2
 
 
+def refusal_of(work: Callable[[], object]) -> LvsError | None:
+    try:
+        work()
+    except LvsError as error:
+        return error
+    return None
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.usefixtures("entry_by_entry")
 def test_when_the_way_back_is_refused_too_what_stands_is_told(
@@ -141,12 +149,10 @@ def test_when_the_way_back_is_refused_too_what_stands_is_told(
         begin()
         with monkeypatch.context() as patch:
             writes(patch, lambda number, place=place: number >= place)
-            try:
-                apply(**WAYS[way])
-            except LvsError as error:
-                standing = error.details["standing"]
-            else:
-                break
+            failed = refusal_of(lambda: apply(**WAYS[way]))
+        if failed is None:
+            break
+        standing = failed.details["standing"]
         found = saved()
         begin()
         for command in standing:
