@@ -21,8 +21,8 @@ from ansible_collections.lulab.lvs.plugins.module_utils.concern import (
     systemd_unit,
     vip_address,
 )
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError, Refused
-from ansible_collections.lulab.lvs.plugins.module_utils.run import Done, Errand, errand_of, parted, perform, take_back
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError
+from ansible_collections.lulab.lvs.plugins.module_utils.run import Done, Errand, errand_of, in_words, perform, take_back
 
 CONCERNS: dict[str, Any] = {
     "calico_veth": calico_veth,
@@ -101,9 +101,9 @@ def take(steps: Sequence[Step], check_mode: bool, with_diff: bool) -> dict[str, 
     taken: list[Done] = []
     for step in steps:
         try:
-            own, done = perform(step.errand, check_mode, with_diff)
-        except LvsError as error:
-            raise _all_taken_back(step, error, taken) from error
+            own, done = perform(step.errand, check_mode, with_diff, _namespaces_made(taken))
+        except Exception as error:
+            raise _all_taken_back(step, in_words(error), [] if check_mode else taken) from error
         taken.append(done)
         diffs += _labelled(step, own.pop("diff", []))
         result["changed"] = result["changed"] or own["changed"]
@@ -115,6 +115,12 @@ def take(steps: Sequence[Step], check_mode: bool, with_diff: bool) -> dict[str, 
     if with_diff:
         result["diff"] = diffs
     return result
+
+
+def _namespaces_made(taken: Sequence[Done]) -> set[str]:
+    return {
+        str(change.key) for done in taken for change in done.changes if change.kind == "namespace" and change.creates
+    }
 
 
 def _labelled(step: Step, diff: Any) -> list[dict[str, Any]]:
@@ -130,17 +136,10 @@ def _all_taken_back(step: Step, error: LvsError, taken: Sequence[Done]) -> LvsEr
     standing: list[str] = list(error.details.get("standing", []))
     words = ["%s: %s" % (step.label(), error)]
     for done in reversed(taken):
-        concern = done.errand.concern
-        try:
-            take_back(done)
-            gone = concern.commands(done.changes) + gone
-        except Refused as refusal:
-            words.append("undoing a step before it failed too: %s" % refusal.reason)
-            undone, left = parted(concern, done.changes, refusal)
-            gone, standing = undone + gone, left + standing
-        except LvsError as second:
-            words.append("undoing a step before it failed too: %s" % second)
-            standing = concern.commands(done.changes) + standing
+        back = take_back(done)
+        gone, standing = back.undone + gone, back.standing + standing
+        if back.reason:
+            words.append("undoing a step before it failed too: %s" % back.reason)
     failed = LvsError("; ".join(words))
     failed.details = {**error.details, "undone": gone, "standing": standing}
     return failed

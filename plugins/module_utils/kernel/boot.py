@@ -30,12 +30,16 @@ def script_of(commands: Sequence[str]) -> str:
 
 
 def read(path: str) -> str:
-    """The script that is there; empty when there is none."""
+    """The script that is there; empty when there is none. Raises ``BadInput`` for what can be no script."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
     except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise BadInput("boot_script", path, "give a file of its own for the script: %s" % error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise BadInput("boot_script", path, "another file is there, which is no text; give one of its own") from error
 
 
 def write(path: str, text: str) -> None:

@@ -73,9 +73,13 @@ def locked(seconds: float = LOCK_SECONDS) -> Iterator[None]:
 
     Waits ``seconds`` at most. The kernel frees the lock when its holder ends, however it ends.
     """
-    os.makedirs(RUN_DIRECTORY, mode=0o755, exist_ok=True)
     path = os.path.join(RUN_DIRECTORY, "lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.makedirs(RUN_DIRECTORY, mode=0o755, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        words = "the lock that keeps two runs apart, %s, cannot be opened (%s): run the task as root of this host"
+        raise Unsupported(words % (path, error.strerror)) from error
     try:
         deadline = time.monotonic() + seconds
         while not _try_lock(descriptor):
