@@ -19,9 +19,19 @@ options:
       - An absolute path. Keep the commands that build this from nothing in a shell script there, for a service that
         runs at boot, as nothing that the kernel holds survives one. The role P(lulab.lvs.boot#role) brings such a one.
       - The script is removed where there is nothing to build, with O(ignore:state=absent).
+      - It is written after the changes are made; when it cannot be, they are taken back.
     type: path
 requirements:
   - The privilege to configure the network (C(CAP_NET_ADMIN)), in most cases C(become=true).
+"""
+
+    WAY_BACK = r"""
+options: {}
+notes:
+  - All or nothing. When a change is refused, those made before it are taken back, and the result of the failed task has
+    C(undone), the commands of the changes that were taken back, and C(standing), those of the changes that could not
+    be; it is empty unless undoing failed too.
+  - An option that cannot be meant is refused before anything is changed. The result then has C(parameter) and C(value).
 """
 
     ATTRIBUTES = r"""

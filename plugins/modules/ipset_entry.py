@@ -18,6 +18,7 @@ description:
   - Talks to the kernel itself. Neither the command C(ipset) nor a Python library is needed on the target.
 extends_documentation_fragment:
   - lulab.lvs.common
+  - lulab.lvs.common.way_back
   - lulab.lvs.common.attributes
 options:
   name:

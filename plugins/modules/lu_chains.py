@@ -21,6 +21,7 @@ requirements:
   - The command C(iptables), from the package C(iptables) or C(iptables-nft); the C(ipvs) match for O(ipvs_rules).
 extends_documentation_fragment:
   - lulab.lvs.common
+  - lulab.lvs.common.way_back
   - lulab.lvs.common.attributes
 options:
   state:

@@ -15,6 +15,8 @@ description:
   - The options of all steps are checked before the first step is taken, as far as that needs no look at the host.
   - A task costs a trip to the host and the start of Python there, which is many times the work of these modules. Ten
     steps take little longer than one.
+  - In check mode each step is foretold from the host as it is now, and a network namespace that a step before it would
+    make is taken for empty.
 author: The lulab.lvs founders (@lulab)
 extends_documentation_fragment:
   - lulab.lvs.common.attributes

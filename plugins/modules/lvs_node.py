@@ -18,6 +18,7 @@ description:
 author: The lulab.lvs founders (@lulab)
 extends_documentation_fragment:
   - lulab.lvs.common
+  - lulab.lvs.common.way_back
   - lulab.lvs.common.attributes
 options:
   state:

@@ -18,6 +18,7 @@ description:
     trip where they take three, and because it can be a step of M(lulab.lvs.lvs_apply).
 author: The lulab.lvs founders (@lulab)
 extends_documentation_fragment:
+  - lulab.lvs.common.way_back
   - lulab.lvs.common.attributes
 options:
   name:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness import run_module, sh
+from workloads import endpoint
 
 
 def steps_in(netns):
@@ -124,3 +127,46 @@ def test_a_node_that_is_not_ready_holds_up_the_steps_after_it(netns):
     taken = run_module("lvs_apply", steps=[node, *steps_in(netns)])
     assert not taken["held_up"]
     assert [step["module"] for step in taken["steps"]] == ["lvs_node", "vip_address", "ipset_entry", "lu_chains"]
+
+
+def test_check_mode_foretells_what_is_put_into_a_namespace_that_is_yet_to_be_made(host):
+    pod = host + "-ns0"
+    steps = [
+        {"calico_veth": endpoint(host)},
+        {"ipset_entry": {"name": "A", "type": "hash:ip", "entries": ["192.0.2.9"], "netns": pod}},
+    ]
+    told = run_module("lvs_apply", check=True, steps=steps)
+    assert not told["failed"], told
+    assert pod not in sh("ip netns list").split()
+    done = run_module("lvs_apply", steps=steps)
+    assert not done["failed"], done
+    assert [step["changed"] for step in told["steps"]] == [step["changed"] for step in done["steps"]] == [True, True]
+    assert told["commands"] == done["commands"]
+    assert "add A 192.0.2.9" in sh("ip netns exec %s ipset save" % pod)
+
+
+@pytest.mark.ip_vs
+@pytest.mark.parametrize("drain", [None, {"timeout": 5}], ids=["at once", "drained"])
+def test_services_and_their_settings_are_taken_back(netns, drain):
+    web = {"address": "169.254.2.100", "port": 80, "scheduler": "rr", "netns": netns}
+    servers = [{"address": "10.0.0.1", "weight": 3}, {"address": "10.0.0.2"}]
+    assert run_module("ipvs_service", **web, servers=servers)["changed"]
+    listings = ["ipvsadm -Sn", "ipvsadm -Ln --timeout", "ipvsadm -Ln --daemon"]
+
+    def seen():
+        return [sh("ip netns exec %s %s" % (netns, listing)) for listing in listings]
+
+    before = seen()
+    wanted = {**web, "servers": servers[1:], **({"drain": drain} if drain else {})}
+    steps = [
+        {"ipvs_service": wanted},
+        {"ipvs_config": {"tcp_timeout": 77, "master": {"interface": "lo"}, "netns": netns}},
+    ]
+    missing = {"lu_chains": {"match_sets": [{"name": "MISSING"}], "netns": netns}}
+    failed = run_module("lvs_apply", steps=[*steps, missing])
+    assert failed["failed"]
+    assert failed["standing"] == []
+    assert len(failed["undone"]) >= 3
+    assert seen() == before
+    assert run_module("lvs_apply", steps=steps)["changed"]
+    assert all(old != new for old, new in zip(before, seen()))

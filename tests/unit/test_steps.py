@@ -59,3 +59,14 @@ def test_the_documentation_names_every_module_that_can_be_a_step():
     documentation = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
     text = " ".join(documentation["options"]["steps"]["description"])
     assert all("M(lulab.lvs.%s)" % name in text for name in CONCERNS)
+
+
+def fragments_of(module):
+    source = (CHECKOUT / "plugins/modules" / (module + ".py")).read_text(encoding="utf-8")
+    documentation = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
+    return documentation["extends_documentation_fragment"]
+
+
+@pytest.mark.parametrize("module", CONCERNS)
+def test_every_module_that_changes_something_says_how_it_is_taken_back(module):
+    assert "lulab.lvs.common.way_back" in fragments_of(module)
