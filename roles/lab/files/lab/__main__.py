@@ -17,7 +17,7 @@ import image  # noqa: E402
 import lifecycle  # noqa: E402
 import needs  # noqa: E402
 import supervisor  # noqa: E402
-from errors import LabError  # noqa: E402
+from errors import LabError, explain  # noqa: E402
 from guests import DEFAULT_MEMORY, parse_topology, topology_of_inventory  # noqa: E402
 
 
@@ -42,7 +42,7 @@ def doctor(options: argparse.Namespace) -> int:
 def build(options: argparse.Namespace) -> int:
     if options.check:
         return 0 if image.is_built() else 1
-    needs.require("lab")
+    needs.require(needs.missing(["lab"]))
     print(image.ensure())
     return 0
 
@@ -130,11 +130,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
+        words = str(error)
+    except OSError as error:
+        words = explain(error, [*([options.lab_dir] if "lab_dir" in options else []), image.cache_dir()])
+    except subprocess.CalledProcessError as error:
+        words = f"'{' '.join(map(str, error.cmd))}' ended with exit status {error.returncode}: see its words above"
     except KeyboardInterrupt:
         print("lab: interrupted", file=sys.stderr)
         return 130
+    print(f"lab: {words}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -8,20 +8,19 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 import image
 import needs
 import processes
 import ssh
 from errors import LabError
-from guests import Topology, kernel_arguments
+from guests import Guest, Topology, kernel_arguments, reconcile
 from image import say
 from supervisor import ANSWERS, DEAD, read_json, write_json
 
@@ -33,7 +32,7 @@ STATE_FILES = ("supervisor.json", "wanted.json", "status.json", "ssh_config", "k
 
 def up(topology: Topology, lab_dir: Path, timeout: float) -> bool:
     """Make exactly these guests answer; True when there was something to do."""
-    needs.require("lab", memory=[guest.memory for guest in topology.guests])
+    needs.require([*needs.missing(["lab"]), *needs.missing_folder(lab_dir)])
     base = image.ensure()
     for folder in ("consoles", "disks"):
         (lab_dir / folder).mkdir(parents=True, exist_ok=True)
@@ -52,9 +51,11 @@ def _up(topology: Topology, lab_dir: Path, base: Path, deadline: float) -> bool:
     if pid and _is_as_wanted(lab_dir, wanted):
         say("all guests answer already: nothing to do")
         return False
-    started = time.monotonic()
     if not pid:
         _end(lab_dir)
+    _require_room(lab_dir, _to_start(lab_dir, topology, wanted))
+    started = time.monotonic()
+    if not pid:
         pid = _start_supervisor(lab_dir, base)
     ssh.write(lab_dir, base, pid, [(spec["name"], spec["ip"]) for spec in wanted["guests"]])
     write_json(lab_dir / "wanted.json", wanted)
@@ -80,11 +81,31 @@ def _wanted(topology: Topology, public_key: str) -> dict[str, Any]:
     return {"generation": time.time_ns(), "gateway": str(topology.gateway), "guests": specs}
 
 
+def _to_start(lab_dir: Path, topology: Topology, wanted: dict[str, Any]) -> list[Guest]:
+    """Those that do not run as they are wanted."""
+    told = (read_json(lab_dir / "wanted.json") or wanted)["guests"]
+    states = _states(lab_dir)
+    running = {spec["name"]: spec["arguments"] for spec in told if states.get(spec["name"], DEAD) != DEAD}
+    _stop, start = reconcile(running, {spec["name"]: spec["arguments"] for spec in wanted["guests"]})
+    return [guest for guest in topology.guests if guest.name in start]
+
+
+def _require_room(lab_dir: Path, guests: Sequence[Guest]) -> None:
+    """Memory and space for those to be started: the others have theirs."""
+    memory = needs.missing_memory(guest.memory for guest in guests)
+    needs.require([*memory, *needs.missing_room(lab_dir, len(guests))])
+
+
+def _states(lab_dir: Path) -> dict[str, str]:
+    """How far each guest is, as the supervisor tells it."""
+    return dict((read_json(lab_dir / "status.json") or {}).get("guests", {}))
+
+
 def _is_as_wanted(lab_dir: Path, wanted: dict[str, Any]) -> bool:
     told = read_json(lab_dir / "wanted.json")
     if not told or told["guests"] != wanted["guests"] or not (lab_dir / "ssh_config").exists():
         return False
-    states = (read_json(lab_dir / "status.json") or {}).get("guests", {})
+    states = _states(lab_dir)
     names = [spec["name"] for spec in wanted["guests"]]
     return all(states.get(name) == ANSWERS for name in names) and not _silent(lab_dir, names)
 
@@ -141,7 +162,8 @@ def _with_tail(what: str, log: Path) -> str:
 def _supervisor(lab_dir: Path) -> int | None:
     """The pid of the living outer process, never that of another one which has its number now."""
     state = read_json(lab_dir / "supervisor.json")
-    if state and processes.start_time(state["pid"]) == state["started"]:
+    # One that ended at once has no start time, and what is not there has none either.
+    if state and state["started"] is not None and processes.start_time(state["pid"]) == state["started"]:
         return int(state["pid"])
     return None
 
@@ -185,7 +207,7 @@ def _end(lab_dir: Path) -> bool:
     pid = _supervisor(lab_dir)
     found = bool(pid)
     if pid:
-        os.kill(pid, signal.SIGKILL)
+        processes.kill(pid)
 
     def all_gone() -> bool:
         nonlocal found
@@ -211,7 +233,7 @@ def status(lab_dir: Path) -> tuple[bool, list[str]]:
     wanted = read_json(lab_dir / "wanted.json")
     if not pid or not wanted:
         return False, [f"no lab runs in {lab_dir}"]
-    states = (read_json(lab_dir / "status.json") or {}).get("guests", {})
+    states = _states(lab_dir)
     rows = [(spec["name"], spec["ip"], states.get(spec["name"], DEAD)) for spec in wanted["guests"]]
     width = max(len(row[0]) for row in rows)
     lines = [f"{name:{width}}  {ip:15}  {state}" for name, ip, state in rows]

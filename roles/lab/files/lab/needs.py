@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterable
 
 import image
-from errors import LabError
+from errors import LabError, how_to_own, is_own, owner
 
 PURPOSES = {
     "lab": "start the guests",
@@ -32,6 +32,9 @@ class Tool:
     why: str
     purposes: tuple[str, ...]
 
+
+# A guest's disk keeps only what differs from the image: 1 MB after its start, and what one writes in it.
+GUEST_MEGABYTES = 50
 
 TOOLS = (
     Tool("mmdebstrap", "mmdebstrap", "builds the guests' image", ("lab",)),
@@ -163,17 +166,36 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def missing_folder(lab_dir: Path) -> list[Missing]:
+    """A lab of one's own, for root too: in the lab's namespaces there is but its own user."""
+    if is_own(lab_dir):
+        return []
+    return [Missing(f"a lab of one's own: {lab_dir} belongs to {owner(lab_dir)}", how_to_own(lab_dir))]
+
+
+def missing_room(lab_dir: Path, guests: int, free: Callable[[Path], int] | None = None) -> list[Missing]:
+    """What the guests that are to be started will write to their disks and consoles."""
+    left, needed = (free or _free)(lab_dir) >> 20, guests * GUEST_MEGABYTES
+    if left >= needed:
+        return []
+    return [Missing(f"space in {lab_dir}: {left} MB of {needed} MB", "free some, or name another folder as lab_dir")]
+
+
 def megabytes_of(memory: str) -> int:
     return int(memory[:-1]) * {"M": 1, "G": 1024}[memory[-1]]
 
 
-def missing_memory(memory: Iterable[str], meminfo: str | None = None) -> list[Missing]:
+def available(meminfo: str | None = None) -> int:
+    """Megabytes that new processes may have."""
     text = meminfo if meminfo is not None else Path("/proc/meminfo").read_text(encoding="utf-8")
-    available = int(re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE).group(1)) >> 10  # type: ignore[union-attr]
-    needed = sum(megabytes_of(size) for size in memory)
-    if available >= needed:
+    return int(re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE).group(1)) >> 10  # type: ignore[union-attr]
+
+
+def missing_memory(memory: Iterable[str]) -> list[Missing]:
+    left, needed = available(), sum(megabytes_of(size) for size in memory)
+    if left >= needed:
         return []
-    return [Missing(f"memory: {available} MB of {needed} MB for the guests", "fewer guests, or less lab_memory")]
+    return [Missing(f"memory: {left} MB of {needed} MB for the guests", "fewer guests, or less lab_memory")]
 
 
 CHECKS: dict[str, tuple[Callable[[], list[Missing]], ...]] = {
@@ -191,14 +213,12 @@ def missing(purposes: Iterable[str]) -> list[Missing]:
     return found
 
 
-def require(purpose: str, memory: Iterable[str] = ()) -> None:
-    found = missing([purpose]) + missing_memory(memory)
+def require(found: list[Missing]) -> None:
+    """Refuse with all that is missing, if anything is."""
     if found:
         lines = [str(row) for row in found]
         if any(row.package for row in found):
-            lines.append(
-                f"to install what is missing: python3 {Path(__file__).parent} doctor --install --for {purpose}"
-            )
+            lines.append(f"to install what is missing: python3 {Path(__file__).parent} doctor --install --for lab")
         raise LabError("\n".join(lines))
 
 

@@ -187,8 +187,10 @@ class Supervisor:
             "guests": {name: guest.state for name, guest in self.guests.items()},
         }
         if status != getattr(self, "reported", None):
-            write_json(self.lab_dir / "status.json", status)
-            self.reported = status
+            # A full disk must not end the guests: it is told as soon as it can be.
+            with contextlib.suppress(OSError):
+                write_json(self.lab_dir / "status.json", status)
+                self.reported = status
 
 
 def main(lab_dir: Path, image: Path) -> None:
