@@ -7,29 +7,43 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Sequence
 
 import pytest
 
-PROGRAM = str(Path(__file__).resolve().parents[2] / "roles/lab/files/lab")
+CODE = Path(__file__).resolve().parents[2] / "roles/lab/files/lab"
+PROGRAM = [sys.executable, str(CODE)]
+USER = 61234
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lulab-lvs"
+# What that user sees: users, the image and Python, where they can be reached. Then the command, run by the user.
+AS_USER = f"""
+mount --bind "$1/passwd" /etc/passwd && mount --bind "$2" "$1/.cache/lulab-lvs" && mount --bind "$3" "$1/python" || exit
+home=$1; shift 3
+exec setpriv --reuid {USER} --regid {USER} --clear-groups env -i HOME="$home" PATH=/usr/bin:/bin "$@"
+"""
 ADDRESSES = {"Host0": "10.130.17.30", "Host1": "10.130.17.31"}
 
 
 class Lab:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: Sequence[str] = (), program: Sequence[str] = PROGRAM) -> None:
+        """``prefix``: what commands are run by, when it is not this process's own user."""
         self.folder = folder
+        self.prefix = prefix
+        self.program = program
         self.topology = folder.with_suffix(".json")
         hosts = [{"name": name, "address": f"{address}/24"} for name, address in ADDRESSES.items()]
         self.topology.write_text(json.dumps({"hosts": hosts}))
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, PROGRAM, *words, "--lab-dir", str(self.folder)]
+        command = [*self.prefix, *self.program, *words, "--lab-dir", str(self.folder)]
         return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
     def up(self) -> bool:
@@ -43,7 +57,7 @@ class Lab:
         return bool(json.loads(answer.stdout)["changed"])
 
     def ssh(self, host: str, command: str) -> str:
-        words = ["ssh", "-F", str(self.folder / "ssh_config"), host, command]
+        words = [*self.prefix, "ssh", "-F", str(self.folder / "ssh_config"), host, command]
         return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
     @property
@@ -142,6 +156,62 @@ def test_two_labs_side_by_side(tmp_path: Path) -> None:
         two.down()
 
 
+@pytest.fixture
+def user() -> Iterator[Callable[[str], Lab]]:
+    """The labs of an ordinary user, by their folder's name. Only the user's own commands know that there is one."""
+    subprocess.run([*PROGRAM, "build"], check=True, capture_output=True)
+    # Others may not look into pytest's folders, nor perhaps into those of the checkout, the image and Python.
+    home = Path(tempfile.mkdtemp(prefix="lulab-lvs-user-"))
+    home.chmod(0o755)
+    for folder in (".cache/lulab-lvs", "python"):
+        (home / folder).mkdir(parents=True)
+    shutil.copytree(CODE, home / "program")
+    entry = f"somebody:x:{USER}:{USER}::{home}:/bin/sh\n"
+    (home / "passwd").write_text(Path("/etc/passwd").read_text() + entry)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, USER, USER)
+    prefix = ["unshare", "--mount", "sh", "-c", AS_USER, "sh", str(home), str(CACHE), sys.base_prefix]
+    python = home / "python/bin" / Path(sys.executable).resolve().name
+    labs: list[Lab] = []
+
+    def lab(name: str) -> Lab:
+        labs.append(Lab(home / name, prefix, [str(python), str(home / "program")]))
+        return labs[-1]
+
+    try:
+        yield lab
+    finally:
+        for one in labs:
+            Lab(one.folder).down()
+        shutil.rmtree(home)
+
+
+def test_an_ordinary_user_has_a_lab_too(user: Callable[[str], Lab]) -> None:
+    lab = user("lab")
+    assert lab.up()
+    assert not lab.up()
+    assert lab.ssh("Host1", "hostname; sudo id -u").split() == ["Host1", "0"]
+    namespace = os.readlink(f"/proc/{lab.supervisor}/ns/net")
+    assert {os.stat(f"/proc/{pid}").st_uid for pid in inhabitants(namespace)} == {USER}
+    assert lab.down()
+    assert inhabitants(namespace) == []
+    assert not [pid for pid in pids() if f"\nUid:\t{USER}\t" in read(pid, "status") and read(pid, "cmdline")]
+
+
+def test_the_lab_of_root_is_refused_to_a_user_in_one_line(user: Callable[[str], Lab]) -> None:
+    lab = user("lab")
+    root = Lab(lab.folder)
+    root.up()
+    for words in (["down"], ["status"], ["up", "--topology", str(lab.topology)]):
+        answer = lab.call(*words)
+        assert answer.returncode == 1
+        assert re.fullmatch(
+            rf"lab: .* {lab.folder} belongs to root.*sudo chown -R somebody {lab.folder}\n", answer.stderr
+        )
+    assert not root.up(), "it has not suffered"
+    root.down()
+
+
 def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
     until = time.monotonic() + seconds
     while not true():
@@ -161,7 +231,7 @@ def nothing_builds(lock: Path) -> bool:
 
 def test_a_build_cut_off_leaves_no_half_image_and_the_next_one_clears_its_rest(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    command = [sys.executable, PROGRAM, "build"]
+    command = [*PROGRAM, "build"]
     cache = tmp_path / "lulab-lvs"
     before = set(Path("/tmp").glob("lulab-lvs-build-*"))
 
