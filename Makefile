@@ -2,20 +2,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 LINT_VENV := .venv-lint
 LINT_READY := $(LINT_VENV)/.ready
 LINT_PYTHON := $(LINT_VENV)/bin/python
 LAB := python3 roles/lab/files/lab
 LINK := $(VENV)/collections/ansible_collections/lulab/lvs
+# Relative, so that a checkout that is moved or copied runs its own modules, not those of its old place.
+FROM_LINK := ../../../..
 HOST ?= Host0
 EXPERIMENTS := exp1 exp2 exp3 exp4
 # Errors only: pip's warnings are about indexes, and about root.
 INSTALL := pip install -qq --disable-pip-version-check --requirement
 PLAY := cd playbooks && ansible-playbook -i lab
 
-export PATH := $(BIN):$(PATH)
+# $(CURDIR) may hold spaces: only here, where no shell takes it apart.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/playbooks/ansible.cfg
 
 .DEFAULT_GOAL := help
@@ -77,8 +79,8 @@ $(READY): requirements.txt roles/lab/files/lab/needs.py
 	@$(LAB) doctor --install --for venv --for lab --for test
 	@echo "Making $(VENV) with pinned dependencies (about half a minute) ..."
 	@python3 -m venv $(VENV)
-	@$(BIN)/$(INSTALL) requirements.txt
-	@mkdir -p $(dir $(LINK)) && ln -sfn $(CURDIR) $(LINK)
+	@$(VENV)/bin/$(INSTALL) requirements.txt
+	@mkdir -p $(dir $(LINK)) && ln -sfn $(FROM_LINK) $(LINK)
 	@touch $@
 
 .venv-docs/.ready: requirements-docs.txt

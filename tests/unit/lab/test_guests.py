@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -130,6 +131,21 @@ def test_another_recipe_is_another_image(monkeypatch: pytest.MonkeyPatch) -> Non
     before = image.image_dir()
     monkeypatch.setattr(image, "PACKAGES", (*image.PACKAGES, "less"))
     assert image.image_dir() != before
+
+
+def test_the_hooks_of_a_build_survive_odd_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "it's a folder"
+    odd.mkdir()
+    (odd / "setup").touch()
+    monkeypatch.setattr(image, "GUEST_FILES", odd)
+    hooks = [word.partition("=")[2] for word in image.command_line(odd / "part") if "-hook=" in word]
+    words = [shlex.split(hook) for hook in hooks if hook.startswith(("upload ", "tar-out ", "download "))]
+    assert words == [
+        ["upload", f"{odd}/setup", "/lab-build/setup"],
+        ["tar-out", "/lab-uml", f"{odd}/part/uml.tar"],
+        ["download", "/etc/ssh/ssh_host_ed25519_key.pub", f"{odd}/part/host_key.pub"],
+        ["download", "/root.tar", f"{odd}/part/root.tar"],
+    ]
 
 
 def test_a_pid_used_again_is_not_the_same_process(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -145,13 +146,13 @@ def command_line(part: Path) -> list[str]:
     """The mmdebstrap call that leaves root.tar, uml.tar and host_key.pub in `part`."""
     hooks = [
         'mkdir -p "$1/lab-build"',
-        *[f"upload {path} /lab-build/{path.name}" for path in sorted(GUEST_FILES.iterdir())],
+        *[f"upload {_word(path)} /lab-build/{path.name}" for path in sorted(GUEST_FILES.iterdir())],
         f'LAB_KERNEL={KERNEL} chroot "$1" sh /lab-build/setup',
-        f"tar-out /lab-uml {part}/uml.tar",
-        f"download /etc/ssh/ssh_host_ed25519_key.pub {part}/host_key.pub",
+        f"tar-out /lab-uml {_word(part / 'uml.tar')}",
+        f"download /etc/ssh/ssh_host_ed25519_key.pub {_word(part / 'host_key.pub')}",
         'rm -rf "$1/lab-uml"',
         MAKE_FILESYSTEM,
-        f"download /root.tar {part}/root.tar",
+        f"download /root.tar {_word(part / 'root.tar')}",
     ]
     return [
         "setpriv",
@@ -168,6 +169,11 @@ def command_line(part: Path) -> list[str]:
         "/dev/null",
         os.environ.get("LULAB_MIRROR", MIRROR),
     ]
+
+
+def _word(path: Path) -> str:
+    """mmdebstrap takes its hooks apart as a shell does."""
+    return shlex.quote(str(path))
 
 
 def _run_mmdebstrap(part: Path, scratch: Path, lock: int) -> None:
