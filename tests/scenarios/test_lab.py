@@ -21,6 +21,8 @@ import pytest
 
 CODE = Path(__file__).resolve().parents[2] / "roles/lab/files/lab"
 PROGRAM = [sys.executable, str(CODE)]
+# Seconds, and how much longer it may take while other tests use the machine.
+WARM_START, BUSY = 15, 2
 USER = 61234
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lulab-lvs"
 # What that user sees: users, the image and Python, where they can be reached. Then the command, run by the user.
@@ -102,8 +104,15 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     one.down()
 
 
+def build_image() -> None:
+    subprocess.run([*PROGRAM, "build"], check=True, capture_output=True)
+
+
 def test_a_lab_from_start_to_end(lab: Lab) -> None:
+    build_image()
+    began = time.monotonic()
     assert lab.up()
+    assert time.monotonic() - began < BUSY * WARM_START, "SSH answers on both guests"
     assert not lab.up(), "a second up has nothing to do"
     assert lab.ssh("Host1", "id -un; hostname; sudo id -u").split() == ["lab", "Host1", "0"]
     lab.ssh("Host0", "sudo modprobe -a ip_vs xt_ipvs xt_set dummy veth nf_conntrack_netlink iptable_nat")
@@ -159,7 +168,7 @@ def test_two_labs_side_by_side(tmp_path: Path) -> None:
 @pytest.fixture
 def user() -> Iterator[Callable[[str], Lab]]:
     """The labs of an ordinary user, by their folder's name. Only the user's own commands know that there is one."""
-    subprocess.run([*PROGRAM, "build"], check=True, capture_output=True)
+    build_image()
     # Others may not look into pytest's folders, nor perhaps into those of the checkout, the image and Python.
     home = Path(tempfile.mkdtemp(prefix="lulab-lvs-user-"))
     home.chmod(0o755)
