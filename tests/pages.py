@@ -22,7 +22,7 @@ from console import commands_in
 CHECKOUT = Path(__file__).resolve().parents[1]
 ROOTS = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")
 # The pages that tests/scenarios/test_pages.py goes through, command by command, in a lab of its own.
-WALKED = ("docs/start.md",)
+WALKED = ("docs/start.md", "roles/lab/README.md")
 # Those that another test goes through; the Chinese ones show the same commands, which it holds them to.
 EXPERIMENTS = re.compile(r"docs/(experiments|zh)/exp\d\.md")
 # What it types besides, with the lab running, as it stands in README.
@@ -49,8 +49,9 @@ class Typed:
 
 
 def pages() -> list[str]:
-    """All pages that are written by hand, as paths from the checkout; roles' READMEs are made from their specs."""
-    written = sorted(str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "docs").rglob("*.md"))
+    """All pages, as paths from the checkout; roles' READMEs too, though only their ends are written by hand."""
+    found = [*(CHECKOUT / "docs").rglob("*.md"), *CHECKOUT.glob("roles/*/README.md")]
+    written = sorted(str(path.relative_to(CHECKOUT)) for path in found)
     return [*ROOTS, *(name for name in written if not name.startswith("docs/build/"))]
 
 

@@ -11,8 +11,11 @@ import sys
 
 import pytest
 
-from labs import CHECKOUT
+from labs import CHECKOUT, stop
+from pages import read, typed
 
+MARK = "run by: tests/scenarios/test_installed.py"
+PAGES = ("docs/start.md", "roles/lab/README.md")
 BIN = os.path.dirname(sys.executable)
 
 
@@ -55,3 +58,21 @@ def test_playbooks_run_by_full_name_from_anywhere(lab, installed, tmp_path):
     output = run([*words, "-e", "lab_dir=%s" % lab.directory], tmp_path, **environment)
     assert "share    10.130.17.31       3" in output
     assert "failed=0" in output
+
+
+def test_the_lab_of_those_who_have_no_clone(installed, tmp_path):
+    """As docs/start.md has it, in a home of its own; the image is that of other labs."""
+    here, role = ([one.command for one in typed(page, read(page)) if one.mark == MARK] for page in PAGES)
+    assert set(role) < set(here)
+    (archive,) = installed.glob("lulab-lvs-*.tar.gz")
+    (tmp_path / archive.name).symlink_to(archive)
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": cache, "XDG_STATE_HOME": ""}
+    try:
+        output = run(["bash", "-ec", "\n".join(["unset ${!ANSIBLE_*}", *here])], tmp_path, **environment)
+    finally:
+        stop(tmp_path / ".local/state/lulab-lvs/lab")
+    assert "share    10.130.17.31       3" in output
+    assert "TCP  169.254.2.100:80 rr" in output
+    assert not (tmp_path / ".local/state/lulab-lvs/lab/supervisor.json").exists()
+    assert not (tmp_path / ".ansible/collections/ansible_collections/lulab/lvs/.lab").exists()
