@@ -21,9 +21,11 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_words impor
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import Malformed, NetlinkError, parsed
 from ansible_collections.lulab.lvs.plugins.module_utils.model import ipset as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Reader, read_one, settled
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import Wrong, canonical_entry
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_options import header_from
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import canonical_entry
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_plan import Wish, planned, wanted
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, SetState, contents_of
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import Wrong
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import applied, plan, undone
 
 # What each type's entries look like when C(ipset save) prints them.
@@ -52,7 +54,7 @@ def header(type_name: str, **stated: Any) -> model.Set:
     family = stated.pop("family", "")
     if type_name in ranges:
         stated.setdefault("range", ranges[type_name])
-    return model.header_from(type_name, family, stated)[0]
+    return header_from(type_name, family, stated)[0]
 
 
 def read(type_name: str, *texts: str, **stated: Any) -> Dict[str, Any]:

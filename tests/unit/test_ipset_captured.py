@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_bulk import Codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import nested, parsed
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import header_from
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Reader
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_options import header_from
 from ipset_captured import CAPTURED, Captured
 
 # What we always say and ipset says only when it is no default; and the line that an entry stands in.

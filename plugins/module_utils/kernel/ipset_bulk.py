@@ -28,7 +28,8 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     attributes,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import PLAIN, Options
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import ADDRESS_FAMILY, PORT_PROTOCOLS
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import ADDRESS_FAMILY
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_ports import PORT_PROTOCOLS
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import HOST_BITS, Type
 
 _CACHE_SIZE = 100000

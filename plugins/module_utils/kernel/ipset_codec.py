@@ -38,9 +38,8 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
     ADDRESS_FAMILY,
     mark_number,
-    port_numbers,
-    port_text,
 )
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_ports import port_numbers, port_text
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import (
     BUCKETSIZE_DEFAULT,
     HOST_BITS,

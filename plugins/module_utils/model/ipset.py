@@ -9,10 +9,9 @@ States hold ``("set", name)`` -> ``Set`` and ``("entry", (name, key))`` -> ``Opt
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
     PLACES,
     PLAIN,
@@ -24,25 +23,14 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
     Frame,
-    Wrong,
-    address,
-    address_text,
-    mark_number,
-    prefix_mask,
-    span,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import (
     BUCKETSIZE_DEFAULT,
     DIMENSIONS,
     HASHSIZE_DEFAULT,
-    HASHSIZE_LEAST,
-    HOST_BITS,
-    INET,
     MARKMASK_DEFAULT,
     MAXELEM_DEFAULT,
-    NAME_LENGTH,
     SIZE_DEFAULT,
-    TIMEOUT_MAX,
     TYPES,
     Type,
 )
@@ -137,118 +125,6 @@ CREATE_OPTIONS = (
     "forceadd",
     "bucketsize",
 )
-
-
-def power_of_two(least: int) -> int:
-    return 1 << max(least - 1, 0).bit_length()
-
-
-def _bounded(low: int, high: int) -> Callable[[int, Set], int]:
-    def check(value: int, _set: Set) -> int:
-        if low <= value <= high:
-            return value
-        raise Wrong("expected a number from %d to %d" % (low, high))
-
-    return check
-
-
-def _hashsize(value: int, _set: Set) -> int:
-    return power_of_two(max(_bounded(1, 1 << 31)(value, _set), HASHSIZE_LEAST))
-
-
-def _bucketsize(value: int, _set: Set) -> int:
-    even = _bounded(1, 14)(value, _set)
-    return min(max(even + even % 2, 2), BUCKETSIZE_DEFAULT)
-
-
-def _netmask(value: int, header: Set) -> int:
-    bits = HOST_BITS[header.family]
-    # The kernel keeps a mask of all bits as none.
-    return _bounded(1, bits)(value, header) % bits
-
-
-def _bitmask(value: str, header: Set) -> str:
-    number = address(value, header.family)
-    if not number:
-        raise Wrong("a mask of zeros would make all addresses one")
-    full = prefix_mask(HOST_BITS[header.family], header.family)
-    return "" if number == full else address_text(number, header.family)
-
-
-def _markmask(value: str, _set: Set) -> int:
-    number = mark_number(value)
-    if not number:
-        raise Wrong("a mask of zeros would make all marks one")
-    return number
-
-
-def _range(value: str, header: Set) -> str:
-    if header.type == "bitmap:port":
-        first, dash, last = value.rpartition(":")[2].partition("-")
-        if not (dash and first.isdigit() and last.isdigit() and int(first) <= int(last) <= 65535):
-            raise Wrong("expected a range of ports such as 0-1023")
-        return "%d-%d" % (int(first), int(last))
-    first_number, last_number = span(value, INET)
-    step = 1 << 32 - (header.netmask or 32)
-    if (last_number - first_number) // step >= 65536:
-        raise Wrong("a bitmap holds at most 65536 addresses; a hash type has no such bound")
-    return "%s-%s" % (address_text(first_number, INET), address_text(last_number, INET))
-
-
-# For each create option, what turns the user's value into the kernel's; raises Wrong.
-_CANONICAL: Dict[str, Callable[[Any, Set], Any]] = {
-    "range": _range,
-    "hashsize": _hashsize,
-    "maxelem": _bounded(1, 0xFFFFFFFF),
-    "netmask": _netmask,
-    "bitmask": _bitmask,
-    "markmask": _markmask,
-    "size": _bounded(1, 0xFFFFFFFF),
-    "timeout": _bounded(0, TIMEOUT_MAX),
-    "bucketsize": _bucketsize,
-}
-
-
-def header_from(type_name: str, family: str, stated: Dict[str, Any]) -> Tuple[Set, Dict[str, Any]]:
-    """A new set's header, and the stated create options in the kernel's terms. Raises ``BadInput``.
-
-    ``stated`` are the create options that the user gave; ``family`` may be empty: the type's first.
-    """
-    row = TYPES.get(type_name)
-    if row is None:
-        raise BadInput("type", type_name, "expected one of %s" % ", ".join(sorted(TYPES)))
-    if family and family not in row.families and row.families != ("",):
-        raise BadInput("family", family, "%s holds %s only" % (type_name, " and ".join(row.families)))
-    chosen = family if family in row.families else row.families[0]
-    defaults = {name: value for name, value in DEFAULTS.items() if name in row.options}
-    return with_options(Set(type_name, chosen, **defaults), stated)
-
-
-def with_options(header: Set, stated: Dict[str, Any]) -> Tuple[Set, Dict[str, Any]]:
-    """``header`` with the stated create options, and these in the kernel's terms. Raises ``BadInput``."""
-    known = header.row.options
-    canonical: Dict[str, Any] = {}
-    # netmask comes first: what a range may span depends on it.
-    for name in sorted(stated, key=lambda each: each != "netmask"):
-        value = stated[name]
-        if name not in known:
-            raise BadInput(name, value, "%s has no such option; it takes %s" % (header.type, ", ".join(sorted(known))))
-        try:
-            canonical[name] = _CANONICAL[name](value, header) if name in _CANONICAL else value
-        except Wrong as wrong:
-            raise BadInput(name, value, str(wrong)) from None
-        header = replace(header, **{name: canonical[name]})
-    if header.netmask and header.bitmask:
-        raise BadInput("bitmask", header.bitmask, "netmask and bitmask exclude each other")
-    return header, canonical
-
-
-def check_name(name: str) -> str:
-    if not 0 < len(name.encode()) <= NAME_LENGTH or any(each.isspace() or each in "\"'" for each in name):
-        raise BadInput("name", name, "a set's name has 1 to %d characters, no spaces and no quotes" % NAME_LENGTH)
-    if name.startswith((TEMPORARY, "-")):
-        raise BadInput("name", name, "names that begin with %s or a dash are not for sets of one's own" % TEMPORARY)
-    return name
 
 
 # --- what is done at once ---------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import
     ADDRESS_FAMILY,
     READERS,
     Frame,
-    Wrong,
     canonical_entry,
     mark_number,
 )
@@ -33,6 +32,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import
     INET6,
     TIMEOUT_MAX,
     Type,
+    Wrong,
     known_entry_options,
 )
 

@@ -18,10 +18,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
     SET,
     TEMPORARY,
     Set,
-    check_name,
-    header_from,
-    power_of_two,
-    with_options,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
     PLACES,
@@ -30,6 +26,12 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
     merged,
     ordered,
     settled,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_options import (
+    check_name,
+    header_from,
+    power_of_two,
+    with_options,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, Entries, contents_of
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import NEEDS

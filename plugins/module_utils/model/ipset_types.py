@@ -24,6 +24,10 @@ BITMAP = COMMON | {"range"}
 BOTH = (INET, INET6)
 
 
+class Wrong(ValueError):
+    """What is expected instead, in words that complete "... is not usable: "."""
+
+
 class Type(NamedTuple):
     """One set type.
 
