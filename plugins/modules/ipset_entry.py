@@ -129,7 +129,9 @@ options:
       - Fewer is faster and takes more memory.
     type: int
 notes:
-  - Sets do not survive a reboot.
+  - Sets do not survive a reboot. The script of O(boot_script) creates the set with the options and the O(entries) that
+    are given, so that O(type) has to be among them even where the set exists; and it cannot be kept by a task that
+    removes single entries.
   - Left-over temporary sets of a run that was killed are removed by the next run on the same host.
 seealso:
   - module: lulab.lvs.ipvs_service

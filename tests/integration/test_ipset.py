@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
@@ -350,8 +351,31 @@ BAD = [
     ({"type": "hash:ip", "netmask": 33}, "1 to 32"),
     ({"type": "hash:ip", "exact": True}, "exact"),
     ({"type": "hash:ip", "name": "x" * 32}, "31"),
+    ({"entries": ["10.0.0.1"], "boot_script": "/S"}, "boot_script: '/S' is not usable: it needs type"),
+    ({"type": "bitmap:port", "entries": ["1"], "boot_script": "/S"}, "cannot be created without"),
+    ({"state": "absent", "entries": ["10.0.0.1"], "boot_script": "/S"}, "the entries that remain are not known"),
     ({"type": "hash:ip", "comment": True, "entries": ["10.0.0.1 comment a", "10.0.0.1 comment b"]}, "entries[0]"),
 ]
+
+
+def test_a_script_of_the_boot_builds_the_set_or_goes_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "set.sh"
+    name = "lvs-script-%d" % os.getpid()
+
+    def run(**options: Any) -> dict[str, Any]:
+        return run_module("ipset_entry", name=name, boot_script=str(script), **options)
+
+    try:
+        assert run(type="hash:ip", entries=["10.0.0.1", "10.0.0.2"])["changed"]
+        kept = script.read_text()
+        assert "ipset create %s hash:ip" % name in kept and "ipset add %s 10.0.0.2" % name in kept
+        for options in ({"entries": ["10.0.0.3"]}, {"state": "absent", "entries": ["10.0.0.1"]}):
+            result = run(**options)
+            assert result["failed"] and result["parameter"] == "boot_script"
+            assert script.read_text() == kept and sh("ipset save %s" % name).count("\nadd ") == 2
+        assert run(state="absent")["changed"] and not script.exists()
+    finally:
+        sh("ipset destroy %s" % name, check=False)
 
 
 @pytest.mark.parametrize("options, words", BAD)

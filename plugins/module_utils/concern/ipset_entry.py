@@ -51,6 +51,8 @@ def build(params: dict[str, Any]) -> Concern:
         stated={name: params[name] for name in model.CREATE_OPTIONS if params[name] is not None},
     )
     wish.check()
+    if params["boot_script"]:
+        wish.check_script(params["boot_script"])
 
     def plan(have: State) -> list[Change]:
         changes = planned(wish, have)

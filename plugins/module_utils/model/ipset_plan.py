@@ -63,6 +63,20 @@ class Wish:
         if self.exact and self.entries is None and self.present:
             raise BadInput("exact", True, "it needs entries: the set is to hold just those (an empty list empties it)")
 
+    def check_script(self, path: str) -> None:
+        """Raise ``BadInput`` unless the options say enough to build the set from nothing, as the script at ``path`` does."""
+        if self.present:
+            if self.type is None:
+                raise BadInput("boot_script", path, "it needs type, as the script creates the set from nothing")
+            _header(self, None)
+        elif self.entries is not None:
+            raise BadInput(
+                "boot_script",
+                path,
+                "the entries that remain are not known from those to be removed: leave it out, or give the entries that "
+                "remain, with exact=true",
+            )
+
 
 def planned(wish: Wish, have: State) -> List[Change]:
     """The changes towards ``wish``; ``have`` holds the named set, its entries, and left-over temporary sets.
