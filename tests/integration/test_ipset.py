@@ -194,6 +194,38 @@ def test_other_create_options_are_swapped_in_when_exact(netns: str, twin: str) -
     assert NAME in sh("ip netns exec %s iptables -S INPUT" % netns)
 
 
+@pytest.mark.parametrize(
+    "extension, words",
+    [
+        ("counters", "packets 3 bytes 4"),
+        ("comment", 'comment "x"'),
+        ("skbinfo", "skbmark 0x1 skbprio 1:a skbqueue 3"),
+    ],
+)
+def test_an_extension_is_switched_off_when_exact(netns: str, twin: str, extension: str, words: str) -> None:
+    for where in (netns, twin):
+        typed(where, ["ipset create %s hash:ip %s" % (NAME, extension), "ipset add %s 10.0.0.1 %s" % (NAME, words)])
+    wish = {extension: False, "exact": True, "entries": ["10.0.0.1", "10.0.0.2"]}
+    checked = entry(netns, check=True, **wish)
+    made = good(netns, **wish)
+    assert made["diff"] == checked["diff"]
+    typed(twin, made["commands"])
+    assert saved(netns) == saved(twin)
+    assert saved(netns)[1:] == ["add %s 10.0.0.1" % NAME, "add %s 10.0.0.2" % NAME]
+    assert not good(netns, **wish)["changed"]
+
+
+def test_a_netmask_takes_the_place_of_a_bitmask_and_the_reverse(netns: str) -> None:
+    good(netns, type="hash:ip", bitmask="255.255.0.255", entries=["10.0.9.1"])
+    assert "with no netmask; exact=true" in refused(netns, netmask=24, entries=["10.0.9.1"])
+    assert good(netns, netmask=24, exact=True, entries=["10.0.9.1"])["changed"]
+    assert saved(netns)[1:] == ["add %s 10.0.9.0" % NAME]
+    assert "netmask 24" in saved(netns)[0] and "bitmask" not in saved(netns)[0]
+    assert good(netns, bitmask="255.0.0.255", exact=True, entries=["10.0.9.1"])["changed"]
+    assert saved(netns)[1:] == ["add %s 10.0.0.1" % NAME]
+    assert "bitmask 255.0.0.255" in saved(netns)[0] and "netmask" not in saved(netns)[0]
+
+
 def test_maxelem_follows_need(netns: str) -> None:
     typed(netns, ["ipset create %s hash:ip maxelem 4" % NAME])
     good(netns, entries=["10.0.0.1-10.0.0.9"])

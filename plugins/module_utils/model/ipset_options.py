@@ -129,7 +129,11 @@ def with_options(header: Set, stated: Dict[str, Any]) -> Tuple[Set, Dict[str, An
             raise BadInput(name, value, str(wrong)) from None
         header = replace(header, **{name: canonical[name]})
     if header.netmask and header.bitmask:
-        raise BadInput("bitmask", header.bitmask, "netmask and bitmask exclude each other")
+        if {"netmask", "bitmask"} <= canonical.keys():
+            raise BadInput("bitmask", header.bitmask, "netmask and bitmask exclude each other")
+        # The one that is given takes the place of the one that was.
+        canonical.update({"bitmask": ""} if "netmask" in canonical else {"netmask": 0})
+        header = replace(header, **canonical)
     return header, canonical
 
 

@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
-    CREATE_OPTIONS,
     DEFAULTS,
     ENTRY,
     SET,
@@ -136,10 +135,9 @@ def wanted(wish: Wish, now: Contents) -> Contents:
     known = now.members if current is not None and header.frame() == current.frame() else {}
     declared = Reader(header.row, header.frame()).read(wish.entries or (), known)
     _check_extensions(wish, header, declared)
+    members = now.members if current is None else _carried(now.members, current, header)
     if "optional mac" in header.row.parts:
-        members, declared = _one_mac_each(now.members, declared)
-    else:
-        members = now.members
+        members, declared = _one_mac_each(members, declared)
     kept = _kept(wish, members, declared, header)
     return Contents(_roomy(wish, header, canonical, current, kept), kept, others)
 
@@ -190,7 +188,7 @@ def _header(wish: Wish, current: Optional[Set]) -> Tuple[Set, Dict[str, Any]]:
         del canonical["bucketsize"]  # of this type the kernel lets it grow
     header = replace(current, **canonical)
     if header != current and not wish.exact:
-        option = next(name for name in CREATE_OPTIONS if getattr(header, name) != getattr(current, name))
+        option = next(name for name in wish.stated if getattr(header, name) != getattr(current, name))
         raise BadInput(
             option,
             wish.stated[option],
@@ -201,7 +199,7 @@ def _header(wish: Wish, current: Optional[Set]) -> Tuple[Set, Dict[str, Any]]:
 
 
 def _shown(option: str, value: Any) -> str:
-    if value is None or value is False or value == "":
+    if value is None or not value and option != "timeout":
         return "no %s" % option
     return option if value is True else "%s %s" % (option, value)
 
@@ -216,6 +214,14 @@ def _check_extensions(wish: Wish, header: Set, declared: Entries) -> None:
                     "%s %s" % (name, value),
                     "the set %s is one without %s; it needs %s when it is created" % (wish.name, name, NEEDS[name]),
                 )
+
+
+def _carried(members: Entries, current: Set, header: Set) -> Entries:
+    """``members`` without what rests on a create option that is switched off."""
+    lost = {name for name, option in NEEDS.items() if current.has(option) and not header.has(option)}
+    if not lost:
+        return members
+    return {key: tuple(pair for pair in options if pair[0] not in lost) for key, options in members.items()}
 
 
 def _kept(wish: Wish, members: Entries, declared: Entries, header: Set) -> Entries:
