@@ -9,17 +9,20 @@ import errno
 import os
 import re
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, List
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
 from ansible_collections.lulab.lvs.plugins.module_utils.concern import ipset_entry
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import TEMPORARY
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import TEMPORARY, temporary_name
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
 from harness import run_module, sh
 
@@ -107,9 +110,18 @@ def test_with_nothing_to_do_nothing_is_sent_but_questions(within: str, monkeypat
         sent.clear()
 
 
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    warnings: List[str] = []
+    monkeypatch.setattr(kernel, "warn", warnings.append)
+    return warnings
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.usefixtures("entry_by_entry")
-def test_a_refusal_of_any_write_leaves_what_was_before(within: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_of_any_write_leaves_what_was_before(
+    within: str, way: str, monkeypatch: pytest.MonkeyPatch, warned: List[str]
+) -> None:
     place = 0
     while True:
         begin()
@@ -124,11 +136,89 @@ def test_a_refusal_of_any_write_leaves_what_was_before(within: str, way: str, mo
                 assert error.details["standing"] == []
         if len(sent) <= place:
             break
-        # That a left-over could not be destroyed before or after the work is no reason to undo it.
-        assert (saved() == before) == bool(refused) or not refused
-        assert refused or sent[place] == kernel.DESTROY
+        if refused:
+            assert saved() == before
+        else:  # That what was swapped out could not be destroyed is no reason to undo the work, but it is said.
+            assert sent[place:] == [kernel.DESTROY]
+            (left_over,) = [line.split()[1] for line in saved() if line.startswith("create " + TEMPORARY)]
+            assert [left_over in warning for warning in warned] == [True]
+            warned.clear()
+            assert apply(**WAYS[way])["commands"] == ["ipset destroy " + left_over]
         place += 1
     assert place > 2
+
+
+@contextmanager
+def reading(name: str) -> Iterator[netlink.Netlink]:
+    """Another program has begun to read the set, and does not go on."""
+    with kernel.conversation() as link:
+        kind, flags, body = kernel._message(kernel.LIST, netlink.text(codec.SETNAME, name))
+        link._socket.send(link._pack((kind, flags, body), netlink.NLM_F_DUMP))
+        yield link
+
+
+# By a swap, and by taking the set away.
+AGAINST_READERS = pytest.mark.parametrize("options", [{**MANY, "entries": addresses(2, 1500)}, {"state": "absent"}])
+
+
+def begin_read() -> None:
+    """A set that takes several messages to be told."""
+    sh("ipset destroy")
+    apply(type="hash:ip", entries=addresses(1, 3000))
+
+
+@AGAINST_READERS
+def test_a_reader_is_waited_for(within: str, options: Dict[str, Any], warned: List[str]) -> None:
+    begin_read()
+    with reading(NAME) as link:
+        threading.Timer(0.2, link._socket.close).start()
+        assert apply(**options)["changed"]
+    assert not apply(**options)["changed"]
+    assert not warned
+
+
+@AGAINST_READERS
+def test_a_reader_that_does_not_end_is_named(
+    within: str, options: Dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "READER_SECONDS", 0.1)
+    begin_read()
+    before = saved()
+    with reading(NAME):
+        with pytest.raises(LvsError, match="another program has been reading it"):
+            apply(**options)
+        assert saved() == before
+
+
+def test_a_rule_that_refers_to_a_set_is_not_waited_for(within: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin()
+    sent = writes(monkeypatch, lambda _number: False)
+    with pytest.raises(LvsError, match="an iptables rule or a list of sets refers to it"):
+        apply(state="absent")
+    assert sent == [kernel.DESTROY]
+
+
+def test_what_was_swapped_out_while_it_is_read_is_told_of(
+    within: str, monkeypatch: pytest.MonkeyPatch, warned: List[str]
+) -> None:
+    monkeypatch.setattr(kernel, "READER_SECONDS", 0.1)
+    begin_read()
+    real, readers = netlink.Netlink.transact, []
+
+    def transact(link: Any, requests: Any) -> Any:
+        (request, *more) = requests
+        answers = real(link, [request, *more])
+        if request[0] & 0xFF == kernel.SWAP:
+            readers.append(reading(temporary_name(NAME)))
+            readers[0].__enter__()
+        return answers
+
+    monkeypatch.setattr(netlink.Netlink, "transact", transact)
+    assert apply(exact=True, entries=addresses(2, 1500))["changed"]
+    (warning,) = warned
+    assert temporary_name(NAME) in warning and "left over" in warning
+    readers[0].__exit__(None, None, None)
+    assert apply(entries=[])["commands"] == ["ipset destroy " + temporary_name(NAME)]
 
 
 def refusal_of(work: Callable[[], object]) -> LvsError | None:

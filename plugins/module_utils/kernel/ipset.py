@@ -11,13 +11,16 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import time
 from contextlib import contextmanager
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from ansible.module_utils.common.warnings import warn
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_codec as codec
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_bulk import Codec
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_words import SET_MISSING, refusal_words
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset_words import IN_USE, SET_MISSING, refusal_words
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_NETFILTER,
     NLM_F_CREATE,
@@ -59,6 +62,10 @@ LIST_HEADER = 4
 
 # One attribute holds 65,535 bytes at most; half of that leaves the kernel's work in even portions.
 MESSAGE_BYTES = 32000
+
+# Somebody who reads a set (ipset save, a monitor) keeps it from being swapped or destroyed: so long, and asked so often.
+READER_SECONDS = 5.0
+READER_POLL = 0.03
 
 Found = Tuple[Set, Dict[str, Options]]
 
@@ -120,6 +127,11 @@ def header(name: str) -> Optional[Set]:
 def _header(link: Netlink, name: str) -> Optional[Set]:
     headers = [codec.decode_set(found) for found in _list(link, name, LIST_HEADER) if codec.DATA in found]
     return headers[0] if headers else None
+
+
+def _references(link: Netlink, name: str) -> int:
+    """How many rules and lists refer to the set; who reads it is not counted."""
+    return sum(codec.references(found) for found in _list(link, name, LIST_HEADER))
 
 
 def contents(link: Netlink, name: str) -> Optional[Found]:
@@ -201,9 +213,29 @@ def _one(link: Netlink, message: Message) -> Optional[NetlinkError]:
     return link.transact([message])[0]
 
 
+def _once_unread(link: Netlink, message: Message, *names_: str) -> Optional[NetlinkError]:
+    """Swap or destroy the sets ``names_`` as soon as nobody reads them; of a rule that refers to one there is no end."""
+    deadline = time.monotonic() + READER_SECONDS
+    while True:
+        refusal = _one(link, message)
+        if refusal is None or refusal.errno not in (errno.EBUSY, IN_USE):
+            return refusal
+        if refusal.errno == IN_USE and any(_references(link, name) for name in names_):
+            return refusal
+        if time.monotonic() > deadline:
+            return NetlinkError(errno.EBUSY, refusal.words or "error %d" % refusal.errno)
+        time.sleep(READER_POLL)
+
+
+def _gone(link: Netlink, name: str) -> Optional[NetlinkError]:
+    """Destroy the set ``name``; that there is none is fine."""
+    refusal = _once_unread(link, _message(DESTROY, text(codec.SETNAME, name)), name)
+    return None if refusal is not None and refusal.errno in SET_MISSING else refusal
+
+
 def _destroy(link: Netlink, step: Step, done: List[Change]) -> None:
-    refusal = _one(link, _message(DESTROY, text(codec.SETNAME, step.name)))
-    if refusal is not None and refusal.errno not in SET_MISSING:
+    refusal = _gone(link, step.name)
+    if refusal is not None:
         raise Refused(
             step.header, "cannot destroy the set %s: %s" % (step.name, refusal_words(refusal, step.header)), done
         )
@@ -247,22 +279,24 @@ def _rebuild(link: Netlink, step: Step, done: List[Change]) -> None:
     if step.header is None:
         raise AssertionError("a step that makes a set has the set's change")
     beside = temporary_name(step.name)
-    discard = _message(DESTROY, text(codec.SETNAME, beside))
-    _one(link, discard)
+    swap = _message(SWAP, text(codec.SETNAME, beside), text(codec.SETNAME2, step.name))
     try:
-        refusal = _new_set(link, beside, step.header.after)
+        refusal = _gone(link, beside) or _new_set(link, beside, step.header.after)
         if refusal is None:
             try:
                 _add(link, beside, step.header.after, step.added, [])
             except Refused as refused:
                 raise Refused(refused.change, refused.reason.replace(beside, step.name), done) from None
-            refusal = _one(link, _message(SWAP, text(codec.SETNAME, beside), text(codec.SETNAME2, step.name)))
+            refusal = _once_unread(link, swap, beside, step.name)
         if refusal is not None:
             raise Refused(
                 step.header, "cannot build the set %s anew: %s" % (step.name, refusal_words(refusal, step.header)), done
             )
     finally:
-        _one(link, discard)
+        left = _gone(link, beside)
+        if left is not None:
+            words = "the temporary set %s is left over: %s; the next run on this host removes it"
+            warn(words % (beside, refusal_words(left, step.header)))
     done.extend(step.changes)
 
 

@@ -353,6 +353,12 @@ def decode_set(message: Attributes) -> Set:
     return Set(type_name, family if family in row.families else row.families[0], **values)
 
 
+def references(message: Attributes) -> int:
+    """How many rules and lists refer to the set of a LIST reply's first message; 0 in the others."""
+    count = parsed(message[DATA]).get(REFERENCES) if DATA in message else None
+    return net_integer(count) if count else 0
+
+
 _GET_CREATE: Dict[str, Tuple[int, Callable[[bytes], Any]]] = {
     "hashsize": (HASHSIZE, net_integer),
     "maxelem": (MAXELEM, net_integer),

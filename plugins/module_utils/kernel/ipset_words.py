@@ -14,18 +14,21 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import Set
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
 
 SET_MISSING = (errno.ENOENT, 4103)
+# By a rule, a list or a reader.
+IN_USE = 4100
 
 _SEEN_FROM_ALL: Dict[int, str] = {
     errno.EPERM: "the kernel does not permit it: run the task with 'become: true'",
     errno.ENOENT: "there is no set of that name",
     errno.EEXIST: "a set of that name exists already, with another type or other options",
-    errno.EBUSY: "it is in use: something refers to it (a rule, or a list of sets), or another program is reading it",
+    errno.EBUSY: "another program has been reading it for seconds (such as 'ipset save' whose output is held up): run "
+    "again when it has ended",
     errno.ENOMEM: "the kernel has no memory left for it",
     errno.ERANGE: "the range holds more elements than the kernel takes at once",
     4097: "the kernel did not understand the request (protocol error): its ipset is older than what was asked for",
     4098: "the kernel does not have this set type in the family and revision asked for",
     4099: "the kernel's limit of sets is reached: remove sets, or load ip_set with a higher max_sets",
-    4100: "it is in use: an iptables rule or a list of sets refers to it; remove that first",
+    IN_USE: "it is in use: an iptables rule or a list of sets refers to it; remove that first",
     4101: "the other set does not exist",
     4102: "the two sets are of different types or families, which cannot be swapped",
     4103: "the entry exists already, or the one to be changed is missing",

@@ -63,7 +63,7 @@ class Wish:
             raise BadInput("exact", True, "it needs entries: the set is to hold just those (an empty list empties it)")
 
     def check_script(self, path: str) -> None:
-        """Raise ``BadInput`` unless the options say enough to build the set from nothing, as the script at ``path`` does."""
+        """Raise ``BadInput`` unless the script at ``path`` can build the set from nothing but the options."""
         if self.present:
             if self.type is None:
                 raise BadInput("boot_script", path, "it needs type, as the script creates the set from nothing")
@@ -72,7 +72,7 @@ class Wish:
             raise BadInput(
                 "boot_script",
                 path,
-                "the entries that remain are not known from those to be removed: leave it out, or give the entries that "
+                "the entries that remain are not known from those to be removed: leave it out, or give those that "
                 "remain, with exact=true",
             )
 
