@@ -23,6 +23,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset_code
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import TEMPORARY, temporary_name
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import undone
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
 from harness import run_module, sh
 
@@ -280,6 +281,18 @@ def test_a_kill_at_any_write_is_completed_by_the_next_run(
         assert not apply(**WAYS[way])["changed"]
         place += 1
     assert status == 0 and place > 2
+
+
+def test_a_left_over_is_not_made_again_when_the_run_is_taken_back(within: str) -> None:
+    begin()
+    before = saved()
+    sh("ipset create %s0badcafe hash:ip" % TEMPORARY)
+    params = {name: option.get("default") for name, option in ipset_entry.OPTIONS.items()}
+    concern = ipset_entry.build({**params, "name": NAME, **FEW})
+    changes = concern.plan(concern.read())
+    concern.apply(changes)
+    concern.apply(undone(changes))
+    assert saved() == before
 
 
 def test_two_runs_at_once_leave_what_one_of_them_asked_for(netns: str) -> None:

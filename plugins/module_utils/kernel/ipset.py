@@ -63,7 +63,7 @@ LIST_HEADER = 4
 # One attribute holds 65,535 bytes at most; half of that leaves the kernel's work in even portions.
 MESSAGE_BYTES = 32000
 
-# Somebody who reads a set (ipset save, a monitor) keeps it from being swapped or destroyed: so long, and asked so often.
+# Who reads a set (ipset save) keeps it from being swapped or destroyed: so long we wait, and try so often.
 READER_SECONDS = 5.0
 READER_POLL = 0.03
 
@@ -214,7 +214,7 @@ def _one(link: Netlink, message: Message) -> Optional[NetlinkError]:
 
 
 def _once_unread(link: Netlink, message: Message, *names_: str) -> Optional[NetlinkError]:
-    """Swap or destroy the sets ``names_`` as soon as nobody reads them; of a rule that refers to one there is no end."""
+    """Swap or destroy the sets ``names_`` as soon as nobody reads them; for a rule that refers to one nobody waits."""
     deadline = time.monotonic() + READER_SECONDS
     while True:
         refusal = _one(link, message)
@@ -239,7 +239,6 @@ def _destroy(link: Netlink, step: Step, done: List[Change]) -> None:
         raise Refused(
             step.header, "cannot destroy the set %s: %s" % (step.name, refusal_words(refusal, step.header)), done
         )
-    # Nobody wants a left-over back.
     if not step.name.startswith(TEMPORARY):
         done.extend(step.changes)
 
@@ -265,6 +264,8 @@ def _new_set(link: Netlink, name: str, head: Set) -> Optional[NetlinkError]:
 def _create(link: Netlink, step: Step, done: List[Change]) -> None:
     if step.header is None:
         raise AssertionError("a step that makes a set has the set's change")
+    if step.name.startswith(TEMPORARY):
+        return  # a left-over that a run has removed: nobody wants it back
     refusal = _new_set(link, step.name, step.header.after)
     if refusal is not None:
         raise Refused(
