@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.lulab.lvs.plugins.module_utils.concern import ipset_entry
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import undone
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
 from harness import sh
 
@@ -150,6 +151,63 @@ def test_module_and_tool_make_the_same_of_generated_sets(netns: str) -> None:
         finally:
             for where in (netns, twin):
                 sh("ip netns exec %s ipset destroy" % where)
+
+    sh("ip netns add %s" % twin)
+    try:
+        check()
+    finally:
+        sh("ip netns delete %s" % twin)
+
+
+@st.composite
+def wishes_of_lists(draw: Any) -> Dict[str, Any]:
+    names = draw(st.permutations("abcdef"))[: draw(st.integers(0, 6))]
+    places = st.tuples(st.sampled_from(["before", "after"]), st.sampled_from("abcdef")).map(" ".join)
+    entries = ["%s %s" % (name, draw(st.just("") | places)) for name in names]
+    return {"entries": entries, "exact": draw(st.booleans()), "counters": draw(st.just(True) | st.none())}
+
+
+def in_order(netns: str) -> List[str]:
+    return re.sub(r" packets 0 bytes 0", "", sh("ip netns exec %s ipset save S" % netns)).splitlines()[1:]
+
+
+def test_module_and_tool_make_the_same_order_of_generated_lists(netns: str) -> None:
+    twin = netns + "-tool"
+
+    def taken_back(options: Dict[str, Any]) -> None:
+        """Do it, and undo it as a step of lvs_apply that is followed by one that fails."""
+        params = {name: option.get("default") for name, option in ipset_entry.OPTIONS.items()}
+        concern = ipset_entry.build({**params, "name": "S", **options})
+        with inside(netns):
+            changes = concern.plan(concern.read())
+            concern.apply(changes)
+            concern.apply(undone(changes))
+
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(wishes_of_lists(), min_size=1, max_size=3))
+    def check(wishes: List[Dict[str, Any]]) -> None:
+        try:
+            for where in (netns, twin):
+                sh("for each in a b c d e f; do ip netns exec %s ipset create $each hash:ip; done" % where)
+                typed(where, ["ipset create S list:set"])
+            for options in wishes:
+                options = options if options["exact"] else {**options, "counters": None}
+                before = in_order(netns)
+                try:
+                    taken_back(options)
+                    assert in_order(netns) == before
+                    taken_back({"state": "absent"})
+                    assert in_order(netns) == before
+                    commands = module(netns, **options)
+                except LvsError as error:
+                    assert "by then" in str(error) or "contradict" in str(error)
+                    continue
+                typed(twin, commands)
+                assert in_order(netns) == in_order(twin)
+                assert module(netns, **options) == module(twin, **options) == []
+        finally:
+            for where in (netns, twin):
+                sh("ip netns exec %s ipset destroy S; ip netns exec %s ipset destroy" % (where, where))
 
     sh("ip netns add %s" % twin)
     try:

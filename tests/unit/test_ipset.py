@@ -263,6 +263,82 @@ def test_the_laws_of_planning(have: SetState, wish: Wish) -> None:
         assert command.startswith("ipset ")
 
 
+names_of_sets = st.permutations("abcdef").flatmap(
+    lambda names: st.integers(0, 6).map(lambda number: list(names[:number]))
+)
+
+
+@st.composite
+def lists(draw: Any, there: List[str]) -> Wish:
+    """What may be asked of a list that holds the sets ``there``: some with a place beside one that is in it by then."""
+    entries: List[str] = []
+    exact = draw(st.booleans())
+    known = [] if exact else list(there)
+    for name in draw(names_of_sets):
+        others = [each for each in known if each != name]
+        word = draw(st.sampled_from(["", "before", "after"])) if others else ""
+        entries.append("%s %s %s" % (name, word, draw(st.sampled_from(others))) if word else name)
+        known.append(name)
+    stated = {"counters": True} if exact and draw(st.booleans()) else {}
+    return Wish("S", "list:set", entries=entries, exact=exact, stated=stated)
+
+
+@given(st.data())
+@settings(max_examples=500, deadline=None)
+def test_the_laws_of_planning_hold_for_the_order_of_a_list(data: Any) -> None:
+    there = data.draw(names_of_sets)
+    have = SetState("S", Contents(header("list:set"), dict.fromkeys(there, ()), {}))
+    wish = data.draw(lists(there))
+    try:
+        changes = planned(wish, have)
+    except BadInput as error:
+        assert "contradict" in str(error)
+        return
+    want = wanted(wish, have.contents)
+    after = applied(have, changes)
+    assert list(contents_of(after, "S").members.items()) == list(want.members.items())
+    assert planned(wish, after) == []
+    assert list(contents_of(applied(after, undone(changes)), "S").members) == there
+    assert "before" not in model.listing(after) and "after" not in model.listing(after)
+    gone = planned(Wish("S", present=False), have)
+    assert list(contents_of(applied(applied(have, gone), undone(gone)), "S").members) == there
+    for place, text in enumerate(wish.entries or ()):
+        name, word, other = (*text.split(), "", "")[:3]
+        later = {each.split()[0] for each in (wish.entries or ())[place + 1 :] if " " in each}
+        if word and not later:  # nothing can have come between
+            order = list(want.members)
+            assert order[order.index(other) + (1 if word == "after" else -1)] == name
+
+
+ORDERS = [
+    ("", ["a", "b after a", "c after a"], "acb"),
+    ("", ["a", "b", "c before a"], "cab"),
+    ("ybqa", ["x after y", "y before a"], "bqxya"),
+    ("abc", ["a after c"], "bca"),
+    ("abc", ["x before a", "c"], "xabc"),
+]
+
+
+@pytest.mark.parametrize("there, entries, order", ORDERS)
+def test_where_before_and_after_put_a_set(there: str, entries: List[str], order: str) -> None:
+    now = Contents(header("list:set"), dict.fromkeys(there, ()), {})
+    assert "".join(wanted(Wish("S", "list:set", entries=entries), now).members) == order
+
+
+def test_places_that_cannot_be_are_refused() -> None:
+    now = Contents(header("list:set"), dict.fromkeys("xyz", ()), {})
+    with pytest.raises(BadInput, match="contradict each other"):
+        wanted(Wish("S", entries=["x after y", "y after z", "z after x"]), now)
+    with pytest.raises(BadInput, match="d is not in the list by then"):
+        wanted(Wish("S", entries=["x after d", "d"]), now)
+
+
+def test_what_moves_in_a_list_is_the_least_that_can() -> None:
+    now = SetState("S", Contents(header("list:set"), dict.fromkeys("abcdef", ()), {}))
+    moved = planned(Wish("S", entries=["a after f"]), now)
+    assert model.commands(moved) == ["ipset del S a", "ipset add S a after f"]
+
+
 def test_a_state_is_the_mapping_that_it_stands_for() -> None:
     state = SetState("S", Contents(header("hash:ip"), {"10.0.0.1": ()}, {"lulab-lvs-tmp-1": header("hash:net")}))
     plain = dict(state)

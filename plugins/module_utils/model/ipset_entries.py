@@ -316,6 +316,6 @@ def uncounted(options: Options) -> Options:
 
 def merged(have: Options, stated: Options) -> Options:
     """The options after adding ``stated`` to an entry that has ``have``: what is not stated stays."""
-    kept = {name: value for name, value in have if name not in FLAGS and name not in PLACES}
+    kept = {name: value for name, value in have if name not in FLAGS}
     kept.update(stated)
     return ordered(kept)

@@ -19,12 +19,15 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
     Set,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
-    PLACES,
-    Options,
     Reader,
     merged,
-    ordered,
     settled,
+)
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_list import (
+    Entries,
+    between,
+    declared_order,
+    unplaced,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_options import (
     check_name,
@@ -32,7 +35,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_options impo
     power_of_two,
     with_options,
 )
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, Entries, contents_of
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, contents_of
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import NEEDS
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, changes_of
 
@@ -88,20 +91,18 @@ def planned(wish: Wish, have: State) -> List[Change]:
     left_over = [Change(SET, name, header, None) for name, header in now.others.items() if name not in then.others]
     gone = list(filterfalse(then.members.__contains__, now.members))
     come = list(compress(then.members, map(ne, then.members.values(), map(now.members.get, then.members))))
-    if _rebuilds(wish, now, then, len(gone) + len(come)):
+    rebuilds = _rebuilds(wish, now, then, len(gone) + len(come))
+    if rebuilds or then.header is None:
         # All entries of the old set go and all of the new come: the changes then tell the whole story, both ways.
-        gone, come = list(now.members), list(then.members)
-        before: Entries = {}
-        header = [Change(SET, wish.name, now.header, then.header)]
+        # The last one goes first, so that the first one comes back first: in a list of sets the order counts.
+        removals = _entries(wish.name, list(reversed(now.members)), now.members, {})
+        additions = _entries(wish.name, list(then.members), {}, then.members)
+    elif then.header.type == "list:set":
+        removals, additions = between(wish.name, now.members, then.members)
     else:
-        before = now.members
-        header = [] if now.header == then.header else [Change(SET, wish.name, now.header, then.header)]
-    removals = _entries(wish.name, gone, now.members, {})
-    additions = _entries(wish.name, come, before, then.members)
-    if then.header is None:
-        return left_over + removals + header
-    if now.header is not None and now.header.type == "list:set" and before:
-        removals, additions = _placed(removals, now.members), _placed(additions, now.members)
+        removals = _entries(wish.name, gone, now.members, {})
+        additions = _entries(wish.name, come, now.members, then.members)
+    header = [Change(SET, wish.name, now.header, then.header)] if rebuilds or now.header != then.header else []
     return left_over + removals + header + additions
 
 
@@ -138,7 +139,7 @@ def wanted(wish: Wish, now: Contents) -> Contents:
     members = now.members if current is None else _carried(now.members, current, header)
     if "optional mac" in header.row.parts:
         members, declared = _one_mac_each(members, declared)
-    kept = _kept(wish, members, declared, header)
+    kept = (_listed if header.type == "list:set" else _kept)(wish, members, declared)
     return Contents(_roomy(wish, header, canonical, current, kept), kept, others)
 
 
@@ -224,49 +225,27 @@ def _carried(members: Entries, current: Set, header: Set) -> Entries:
     return {key: tuple(pair for pair in options if pair[0] not in lost) for key, options in members.items()}
 
 
-def _kept(wish: Wish, members: Entries, declared: Entries, header: Set) -> Entries:
+def _kept(wish: Wish, members: Entries, declared: Entries) -> Entries:
     """The entries that the set is to hold, each with all its options as they will be."""
     if wish.exact and not any(declared.values()) and not any(members.values()):
         return declared  # entries without options are as they are declared
     result: Entries = {} if wish.exact else dict(members)
-    order = list(members) if header.type == "list:set" else []
     for key, stated in declared.items():
         there = members.get(key)
         if there is None:
             result[key] = stated
-        elif there is stated or _in_place(key, stated, order) and settled(there, stated):
+        elif there is stated or settled(there, stated):
             result[key] = there
         else:
             result[key] = merged(there, stated)
     return result
 
 
-def _in_place(key: str, stated: Options, order: List[str]) -> bool:
-    """Whether an entry of a list stands where ``before`` or ``after`` wants it."""
-    for name, other in stated:
-        if name in PLACES:
-            step = 1 if name == "before" else -1
-            place = order.index(key) + step
-            return 0 <= place < len(order) and order[place] == other
-    return True
-
-
-def _placed(changes: List[Change], members: Entries) -> List[Change]:
-    """``changes``, in which what goes or moves within a list says where it was, so that it can be put back there."""
-    order = list(members)
-    followers = dict(zip(order, order[1:]))
-
-    def placed(change: Change) -> Change:
-        key = str(change.key[1])  # type: ignore[index]
-        if change.before is None or key not in followers or not (change.removes or _moves(change.after)):
-            return change
-        return change._replace(before=ordered({**dict(change.before), "before": followers[key]}))
-
-    return [placed(change) for change in changes]
-
-
-def _moves(options: Options) -> bool:
-    return any(name in PLACES for name, _other in options)
+def _listed(wish: Wish, members: Entries, declared: Entries) -> Entries:
+    """The entries that a list of sets is to hold, in their order."""
+    order = declared_order([key for key in members if not wish.exact or key in declared], declared)
+    kept = _kept(wish, members, {key: unplaced(options) for key, options in declared.items()})
+    return {key: kept[key] for key in order}
 
 
 def _roomy(wish: Wish, header: Set, canonical: Dict[str, Any], current: Optional[Set], members: Entries) -> Set:

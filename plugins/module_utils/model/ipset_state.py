@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import Any, Dict, Hashable, Iterable, Iterator, Mapping, NamedTuple, Optional
 
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import ENTRY, FAMILY_NAMES, SET, Set
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import Options
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_list import Entries, put
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Identity, State
-
-Entries = Dict[str, Options]
 
 
 class Contents(NamedTuple):
@@ -66,7 +64,7 @@ class SetState(Mapping[Identity, Any]):
                 if after is None:
                     members.pop(entry, None)
                 else:
-                    members[entry] = after
+                    members = put(members, entry, after)
             elif key == self.name:
                 header = after
             elif after is None:
