@@ -182,6 +182,7 @@ def one(**given: Any) -> dict[str, Any]:
         ({"routes": [{"to": "172.16.1.0/24", "via": "fd00::1"}]}, "routes[0].via"),
         ({"routes": [{"to": "172.16.1.0/24", "via": "10.0.0.1/24"}]}, "routes[0].via"),
         ({"routes": [PEER, PEER]}, "routes[1].to"),
+        ({"routes": [PEER, {"to": "172.16.0.10/32", "via": "10.0.0.1"}]}, "routes[1].to"),
         ({"routes": [{**PEER, "interface": "a/b"}]}, "routes[0].interface"),
         ({"endpoints": [one()], "mtu": 1400}, "endpoints"),
         ({"endpoints": [one(), one(name="cali1", addresses=["172.16.0.11"])]}, "endpoints[1].namespace"),

@@ -122,10 +122,11 @@ def parse(params: Mapping[str, Any]) -> Wish:
     protocol = params["route_protocol"]
     if not 5 <= protocol <= 255:
         raise BadInput("route_protocol", protocol, "a number from 5 to 255; smaller ones are the kernel's")
-    routes = params.get("routes")
+    routes = None if params.get("routes") is None else _routes(params["routes"])
+    _check_own_routes(endpoints, routes or ())
     return Wish(
         endpoints=endpoints,
-        routes=None if routes is None else _routes(routes),
+        routes=routes,
         protocol=protocol,
         prune=params["prune_routes"],
         present=present,
@@ -220,6 +221,15 @@ def _routes(given: Sequence[Mapping[str, Any]]) -> Tuple[PeerRoute, ...]:
         name = None if interface is None else checked_name(where + "interface", interface)
         routes.append(PeerRoute(to, str(via.ip), name))
     return tuple(routes)
+
+
+def _check_own_routes(endpoints: Sequence[Endpoint], routes: Sequence[PeerRoute]) -> None:
+    own = {host_route(address): endpoint.name for endpoint in endpoints for address, _prefix in endpoint.addresses}
+    for place, route in enumerate(routes):
+        if route.to in own:
+            raise BadInput(
+                "routes[%d].to" % place, route.to, "this is the way to the endpoint %s itself" % own[route.to]
+            )
 
 
 def _destination(parameter: str, value: str) -> str:
