@@ -311,11 +311,24 @@ def _loses_ipv4_address(endpoint: Endpoint, have: State) -> bool:
 
 
 def _as_it_is(have: State, identity: Identity, value: Any) -> Any:
-    """A route that leads the same way satisfies, whoever made it: it keeps its maker's protocol number."""
+    """What does the same satisfies.
+
+    A route that leads the same way is kept, whoever made it, with its maker's protocol number. A delay is kept as a
+    kernel of 250 ticks a second rounds it: of an odd number of 1/100 s it gives back one less.
+    """
     standing = have.get(identity)
-    if isinstance(value, Route) and standing and (standing.via, standing.interface) == (value.via, value.interface):
+    if not standing:
+        return value
+    if isinstance(value, Route) and (standing.via, standing.interface) == (value.via, value.interface):
+        return standing
+    if _is_delay(identity) and int(value) % 2 and int(standing) == int(value) - 1:
         return standing
     return value
+
+
+def _is_delay(identity: Identity) -> bool:
+    kind, key = identity
+    return kind == "sysctl" and key[1].endswith("/proxy_delay")  # type: ignore[index]
 
 
 def _peer_routes(wish: Wish, facts: Facts, have: State) -> Dict[Identity, Any]:
