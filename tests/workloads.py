@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
-from typing import Any
+from typing import Any, Callable
+
+import pytest
 
 from ansible_collections.lulab.lvs.plugins.module_utils.concern import calico_veth
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NetlinkError
 from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
 from harness import sh
 
@@ -92,3 +98,20 @@ def everything(host: str) -> dict[str, Any]:
     """The host and its workloads, under names that do not tell which host it is."""
     pods = [name for name in sh("ip netns list").split() if name.startswith(host + "-")]
     return {name[len(host) :]: looks(name) for name in [host, *sorted(pods)]}
+
+
+def refuse() -> None:
+    raise NetlinkError(errno.ENOBUFS)
+
+
+def stop_at(patch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
+    """Do ``act`` instead of the change of that number, counted from 0."""
+    places = itertools.count()
+    for kind, step in list(network._STEPS.items()):
+
+        def counted(hands: Any, change: Any, step: Callable[[Any, Any], None] = step) -> None:
+            if next(places) == number:
+                act()
+            step(hands, change)
+
+        patch.setitem(network._STEPS, kind, counted)

@@ -5,21 +5,30 @@
 
 from __future__ import annotations
 
-import errno
-import itertools
 import os
 import signal
 import subprocess
 import sys
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NetlinkError
 from harness import run_module, sh
-from workloads import HOST, NEIGHBOUR, PEERS, endpoint, everything, forget_pods, here, looks, typed, works
+from workloads import (
+    HOST,
+    NEIGHBOUR,
+    PEERS,
+    endpoint,
+    everything,
+    forget_pods,
+    here,
+    looks,
+    refuse,
+    stop_at,
+    typed,
+    works,
+)
 
 
 def test_experiment_4s_endpoint_is_built_and_a_second_run_changes_nothing(host: str) -> None:
@@ -238,23 +247,6 @@ def test_a_refused_change_takes_back_all_before_it(host: str) -> None:
     assert result["undone"][0] == "ip netns add %s-ns0" % host
     assert result["standing"] == []
     assert everything(host) == before
-
-
-def refuse() -> None:
-    raise NetlinkError(errno.ENOBUFS)
-
-
-def stop_at(patch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
-    """Do ``act`` instead of the change of that number, counted from 0."""
-    places = itertools.count()
-    for kind, step in list(network._STEPS.items()):
-
-        def counted(hands: Any, change: Any, step: Callable[[Any, Any], None] = step) -> None:
-            if next(places) == number:
-                act()
-            step(hands, change)
-
-        patch.setitem(network._STEPS, kind, counted)
 
 
 def test_any_change_that_is_refused_takes_back_all_before_it(host: str, monkeypatch: pytest.MonkeyPatch) -> None:

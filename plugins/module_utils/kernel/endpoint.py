@@ -1,25 +1,25 @@
 # SPDX-FileCopyrightText: The lulab.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads what the host has of workload endpoints, and refuses, before anything is changed, what cannot work."""
+"""Reads what the host has of workload endpoints, and what else the plan needs to know."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import time
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, Optional, Set, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import (
-    address_rows,
-    link_rows,
-    route_rows,
-    route_to,
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.endpoint_obstacles import (
+    check,
+    check_gone,
+    check_peer_route,
 )
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.endpoint_view import View, number_of, plain, view_of
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import route_to
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NETLINK_ROUTE, Netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.network import SYSCTLS, within
 from ansible_collections.lulab.lvs.plugins.module_utils.model.endpoint import (
@@ -32,35 +32,16 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.endpoint import (
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import HERE, Link, Namespace, Route, Veth
 
-# Routes that the kernel and router advertisements make are nobody's to claim.
-_AUTOMATIC = (rt.RTPROT_KERNEL, 9)
-_METRICS = {4: 0, 6: rt.IP6_RT_PRIO_USER}
 # Any address of the wide world: which interface leads there tells the uplink of a host that has IPv6 only.
 _FAR_AWAY = "2000::"
 # How long the kernel may take to clear a namespace away after its name is gone.
 _CLEARING_SECONDS = 5.0
 
 
-@dataclass
-class View:
-    """What one namespace holds. ``numbers``: how this namespace numbers others, by name."""
-
-    links: Dict[str, rt.LinkRow] = field(default_factory=dict)
-    addresses: List[rt.AddressRow] = field(default_factory=list)
-    routes: List[rt.RouteRow] = field(default_factory=list)
-
-    def name(self, index: Optional[int]) -> str:
-        return next((row.name for row in self.links.values() if row.index == index), "?")
-
-    def routes_to(self, destination: str) -> List[rt.RouteRow]:
-        network = ipaddress.ip_network(destination)
-        return [row for row in self.routes if row.destination == network and row.protocol not in _AUTOMATIC]
-
-
 def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
     """The state of everything that ``wish`` names, and what else the plan needs to know."""
     with Netlink(NETLINK_ROUTE) as socket_:
-        here = _once_settled(socket_, wish) if wish.present else view_of(socket_)
+        here = _once_settled(socket_, wish)
         uplink = _uplinks(wish, here, socket_) if wish.present else {}
         outputs = _outputs(wish, here, socket_) if wish.present else {}
         state: Dict[Any, Any] = {}
@@ -70,7 +51,9 @@ def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
             inside = _inside(endpoint)
             pair = _pair(endpoint, here, inside, number_of(socket_, endpoint.namespace))
             if wish.present:
-                _check(endpoint, here, inside, pair, ours)
+                check(endpoint, here, inside, pair, ours)
+            else:
+                check_gone(endpoint, pair)
             state.update(_endpoint_state(endpoint, here, inside, pair))
             if _used_by_others(endpoint, inside):
                 shared.add(endpoint.namespace)
@@ -96,28 +79,11 @@ def _leads_elsewhere(socket_: Netlink, here: View, endpoint: Endpoint) -> bool:
     return row.peer_namespace != number_of(socket_, endpoint.namespace)
 
 
-def view_of(socket_: Netlink) -> View:
-    links = {row.name: row for row in link_rows(socket_)}
-    return View(links, address_rows(socket_), [row for row in route_rows(socket_) if row.kind == rt.RTN_UNICAST])
-
-
 def _inside(endpoint: Endpoint) -> View:
     if not namespace.alive(endpoint.namespace):
         return View()
     with within(endpoint.namespace), Netlink(NETLINK_ROUTE) as socket_:
         return view_of(socket_)
-
-
-def number_of(socket_: Netlink, name: str) -> Optional[int]:
-    """Our namespace's number for the namespace ``name``."""
-    if not namespace.alive(name):
-        return None
-    descriptor = os.open(namespace.path_of(name), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        replies = list(socket_.get(rt.RTM_GETNSID, rt.namespace_get(descriptor)))
-    finally:
-        os.close(descriptor)
-    return rt.namespace_number(replies[0]) if replies else None
 
 
 def _pair(endpoint: Endpoint, here: View, inside: View, number: Optional[int]) -> Optional[Veth]:
@@ -153,9 +119,12 @@ def _endpoint_state(endpoint: Endpoint, here: View, inside: View, pair: Optional
     state.update(_routes_by(here, HERE, endpoint.name, hosts_only=True))
     if endpoint.has_ipv6:  # else it is the kernel's own, which Calico's MAC address brings about
         state.update(_addresses_on(here, HERE, endpoint.name, only=endpoint.gateway6))
+    # The other end may still be on the host, up and with addresses: what it loses by moving is known here, too.
+    view = inside if pair.namespace else here
+    if pair.peer in view.links:
+        state[("link", (pair.namespace, pair.peer))] = _settings(view.links[pair.peer])
+        state.update(_addresses_on(view, pair.namespace, pair.peer))
     if pair == Veth(endpoint.interface, endpoint.namespace):
-        state[("link", (endpoint.namespace, endpoint.interface))] = _settings(inside.links[endpoint.interface])
-        state.update(_addresses_on(inside, endpoint.namespace, endpoint.interface))
         state.update(_default_routes(endpoint, inside))
     return state
 
@@ -188,10 +157,10 @@ def _addresses_on(view: View, where: str, interface: str, only: Optional[str] = 
 def _routes_by(view: View, where: str, interface: str, hosts_only: bool) -> Dict[Any, Route]:
     index = view.links[interface].index
     return {
-        ("route", (where, str(row.destination))): _route(view, row)
+        ("route", (where, str(row.destination))): view.route(row)
         for row in view.routes
         if row.output == index
-        and _plain(row)
+        and plain(row)
         and (not hosts_only or (row.destination.num_addresses == 1 and row.via is None))
     }
 
@@ -205,35 +174,19 @@ def _default_routes(endpoint: Endpoint, inside: View) -> Dict[Any, Route]:
     return {key: route for key, route in routes.items() if key in wanted or key in defaults}
 
 
-def _plain(row: rt.RouteRow) -> bool:
-    """Of the form that we make: one next hop, the metric that ``ip route add`` gives, not the kernel's own."""
-    metric = _METRICS[row.destination.version]
-    return not row.multipath and row.metric == metric and row.protocol not in _AUTOMATIC and row.output is not None
-
-
-def _route(view: View, row: rt.RouteRow) -> Route:
-    return Route(str(row.via) if row.via else None, view.name(row.output), row.protocol)
-
-
 def _peer_state(wish: Wish, here: View, outputs: Dict[str, str]) -> Dict[Any, Route]:
-    """The declared routes, and those of our protocol when what is not declared shall go."""
-    declared = {route.to: place for place, route in enumerate(wish.routes or ())}
+    """Of the declared routes those that are ours or lead the same way; and what of ours shall go."""
+    declared = {route.to: (place, route) for place, route in enumerate(wish.routes or ())}
     state: Dict[Any, Route] = {}
     for row in here.routes:
         to = str(row.destination)
-        if not _plain(row) or not (to in declared or (wish.prunes and row.protocol == wish.protocol)):
-            continue
-        route = _route(here, row)
-        if wish.present and to in declared and row.protocol != wish.protocol:
-            asked = (wish.routes or ())[declared[to]]
-            if (route.via, route.interface) != (asked.via, outputs[to]):
-                raise BadInput(
-                    "routes[%d].to" % declared[to],
-                    to,
-                    "somebody else's route leads there, %s: remove it first, or leave this one out"
-                    % _route_text(here, row),
-                )
-        state[("route", (HERE, to))] = route
+        if plain(row) and row.protocol == wish.protocol and (to in declared or wish.prunes):
+            state[("route", (HERE, to))] = here.route(row)
+    for to, (place, asked) in declared.items() if wish.present else ():
+        rows = here.routes_to(to)
+        check_peer_route(place, asked, outputs[to], here, wish.protocol)
+        if rows:
+            state.setdefault(("route", (HERE, to)), here.route(rows[0]))
     return state
 
 
@@ -287,75 +240,3 @@ def _outputs(wish: Wish, here: View, socket_: Netlink) -> Dict[str, str]:
 def _used_by_others(endpoint: Endpoint, inside: View) -> bool:
     """Whether something in the namespace is up that is not the endpoint's."""
     return any(row.up for row in inside.links.values() if row.name not in ("lo", endpoint.interface))
-
-
-# What stands in the way
-
-
-def _check(endpoint: Endpoint, here: View, inside: View, pair: Optional[Veth], ours: Set[str]) -> None:
-    where = endpoint.where
-    row = here.links.get(endpoint.name)
-    if row is not None and pair is None:
-        kind = "a %s" % row.kind if row.kind else "a real interface"
-        raise BadInput(where + "name", endpoint.name, "an interface of that name exists and is no veth but %s" % kind)
-    if pair is not None:
-        _check_pair(endpoint, pair)
-    arrives = pair is None or pair.namespace == HERE
-    if arrives and endpoint.interface in inside.links:
-        raise BadInput(
-            where + "container_interface",
-            endpoint.interface,
-            "namespace %s has an interface of that name, which is not the other end of %s"
-            % (endpoint.namespace, endpoint.name),
-        )
-    for place, (address, _prefix) in enumerate(endpoint.addresses):
-        _check_address("%saddresses[%d]" % (where, place), address, endpoint, here, inside, ours)
-    _check_default_routes(endpoint, inside)
-
-
-def _check_pair(endpoint: Endpoint, pair: Veth) -> None:
-    if not pair.peer:
-        raise BadInput(
-            endpoint.where + "name",
-            endpoint.name,
-            "its other end is in a network namespace that is not %s: 'state: absent' removes the pair"
-            % endpoint.namespace,
-        )
-    if pair.peer != endpoint.interface:
-        place = "in namespace " + pair.namespace if pair.namespace else "on the host"
-        raise BadInput(
-            endpoint.where + "name",
-            endpoint.name,
-            "its other end is called %s, %s, not %s: 'state: absent' removes the pair"
-            % (pair.peer, place, endpoint.interface),
-        )
-
-
-def _check_address(parameter: str, address: str, endpoint: Endpoint, here: View, inside: View, ours: Set[str]) -> None:
-    """``ours`` are all endpoints that are asked for: an address may go from one of them to another."""
-    for row in here.addresses:
-        if str(row.address) == address and here.name(row.index) != endpoint.interface:
-            raise BadInput(parameter, address, "the host's own interface %s has this address" % here.name(row.index))
-    for row in inside.addresses:
-        if str(row.address) == address and inside.name(row.index) != endpoint.interface:
-            holder = inside.name(row.index)
-            raise BadInput(parameter, address, "%s in namespace %s has this address" % (holder, endpoint.namespace))
-    for route in here.routes_to(host_route(address)):
-        if here.name(route.output) not in ours or route.multipath or route.via is not None:
-            raise BadInput(parameter, address, "a route leads there by another way, %s" % _route_text(here, route))
-
-
-def _check_default_routes(endpoint: Endpoint, inside: View) -> None:
-    for destination, needed in (("0.0.0.0/0", endpoint.has_ipv4), ("::/0", endpoint.has_ipv6)):
-        for row in inside.routes_to(destination) if needed else []:
-            if inside.name(row.output) != endpoint.interface:
-                raise BadInput(
-                    endpoint.where + "namespace",
-                    endpoint.namespace,
-                    "it has a default route already, %s" % _route_text(inside, row),
-                )
-
-
-def _route_text(view: View, row: rt.RouteRow) -> str:
-    via = " via %s" % row.via if row.via else ""
-    return "'%s%s dev %s'" % (row.destination, via, view.name(row.output))

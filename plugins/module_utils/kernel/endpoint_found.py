@@ -10,7 +10,13 @@ from typing import Any, Dict, Iterator, List
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.endpoint import View, number_of, view_of
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.endpoint_view import (
+    View,
+    leads_out,
+    number_of,
+    somebodys,
+    view_of,
+)
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import NAMESPACES
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NETLINK_ROUTE, Netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.network import within
@@ -60,7 +66,7 @@ def _gateways(inside: View, interface: str) -> Dict[str, str]:
         option: str(route.via)
         for option, destination in GATEWAYS.items()
         for route in inside.routes_to(destination)
-        if route.via is not None and inside.name(route.output) == interface
+        if somebodys(route) and route.via is not None and inside.name(route.output) == interface
     }
 
 
@@ -77,5 +83,5 @@ def peer_routes(protocol: int) -> List[Dict[str, Any]]:
     return [
         {"to": str(row.destination), "via": str(row.via), "interface": here.name(row.output)}
         for row in here.routes
-        if row.protocol == protocol and row.via is not None and row.output is not None and not row.multipath
+        if row.protocol == protocol and row.via is not None and leads_out(row)
     ]

@@ -16,7 +16,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import address_rows
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import address_rows, route_rows
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_ROUTE,
     Message,
@@ -98,6 +98,15 @@ class Hands:
                 identity = (row.index, row.address, row.prefix)
                 if identity not in after and identity != (gone.index, gone.address, gone.prefix):
                     self.send(name, rt.address_add(*identity))
+
+    def has_route(self, name: str, message: Message) -> bool:
+        """Whether the very route that ``message`` makes is there."""
+        wanted = rt.route_row(message[2])
+        return any(
+            (row.destination, row.via, row.output, row.protocol, row.kind)
+            == (wanted.destination, wanted.via, wanted.output, wanted.protocol, wanted.kind)
+            for row in route_rows(self.socket(name))
+        )
 
     def link(self, name: str, interface: str) -> Optional[rt.LinkRow]:
         try:
@@ -201,9 +210,15 @@ def _route(hands: Hands, change: Change) -> None:
     route: model.Route = change.before if change.removes else change.after
     destination = ipaddress.ip_network(text)
     via = ipaddress.ip_address(route.via) if route.via else None
-    make = rt.route_delete if change.removes else rt.route_replace
+    make = rt.route_delete if change.removes else rt.route_add if change.creates else rt.route_replace
     scope = rt.SCOPE_LINK if destination.version == 4 and via is None else rt.SCOPE_UNIVERSE
-    hands.send(where, make(destination, via, hands.index(where, route.interface), route.protocol, scope))
+    message = make(destination, via, hands.index(where, route.interface), route.protocol, scope)
+    try:
+        hands.send(where, message)
+    except NetlinkError as error:
+        # What is put back on the way back may not have gone, where the interface that it was to go with is still there.
+        if not (change.creates and error.errno == errno.EEXIST and hands.has_route(where, message)):
+            raise
 
 
 _STEPS: Dict[str, Callable[[Hands, Change], None]] = {

@@ -51,7 +51,8 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH = 1, 4, 5, 6, 9
 RTA_TABLE, RTA_VIA = 15, 18
 RT_TABLE_MAIN = 254
 RTN_UNSPEC, RTN_UNICAST = 0, 1
-RTPROT_KERNEL, RTPROT_BOOT = 2, 3
+RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT, RTN_THROW = 6, 7, 8, 9
+RTPROT_KERNEL, RTPROT_BOOT, RTPROT_RA = 2, 3, 9
 SCOPE_UNIVERSE, SCOPE_LINK, SCOPE_NOWHERE = 0, 253, 255
 IP6_RT_PRIO_USER = 1024
 
@@ -90,7 +91,7 @@ class AddressRow:
 
 @dataclass(frozen=True)
 class RouteRow:
-    """A route. ``output`` is None where there is no single output interface (unreachable, multipath)."""
+    """A route. ``output`` is the first of several next hops; None where there is none (an IPv4 blackhole)."""
 
     destination: Network
     via: Optional[Address]
@@ -101,6 +102,7 @@ class RouteRow:
     kind: int
     metric: int = 0
     multipath: bool = False
+    tos: int = 0
 
 
 def family_of(address: Union[Address, Network]) -> int:
@@ -278,7 +280,7 @@ def _route_body(destination: Network, via: Optional[Address], output: int, proto
 
 
 def route_row(body: bytes) -> RouteRow:
-    family, length, _source, _tos, table, protocol, scope, kind, _flags = _unpacked(_ROUTE, body)
+    family, length, _source, tos, table, protocol, scope, kind, _flags = _unpacked(_ROUTE, body)
     found = parsed(body, _ROUTE.size)
     zero = bytes(4 if family == socket.AF_INET else 16)
     destination = _network(_address(family, found.get(RTA_DST, zero)), length)
@@ -294,6 +296,7 @@ def route_row(body: bytes) -> RouteRow:
         kind=kind,
         metric=integer(found[RTA_PRIORITY]) if RTA_PRIORITY in found else 0,
         multipath=bool(hops),
+        tos=tos,
     )
 
 

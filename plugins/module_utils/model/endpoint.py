@@ -21,6 +21,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.network import (
     checked_mac,
     checked_name,
     checked_namespace,
+    going_along,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Identity, State, plan
 
@@ -245,7 +246,10 @@ def _destination(parameter: str, value: str) -> str:
 def towards(wish: Wish, facts: Facts, have: State) -> List[Change]:
     want = _present(wish, facts, have) if wish.present else _absent(wish, facts, have)
     # What is new comes first, so that no address is the last to leave an interface: its routes would go along.
-    return plan(have, want, ORDER, removals_first=False)
+    changes = plan(have, want, ORDER, removals_first=False)
+    # What goes along with something else comes before that, so that on the way back it comes after it.
+    along = going_along(changes)
+    return [change for change in changes if change in along] + [change for change in changes if change not in along]
 
 
 def _present(wish: Wish, facts: Facts, have: State) -> Dict[Identity, Any]:

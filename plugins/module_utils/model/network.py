@@ -120,9 +120,9 @@ def commands(changes: Sequence[Change]) -> List[str]:
 
 
 def going_along(changes: Sequence[Change]) -> Set[Change]:
-    """The removals that need no step of their own, because their interface or namespace is removed too.
+    """The removals that need no step of their own, because their interface or namespace goes too.
 
-    A pair's other end goes with it, with whatever is on it.
+    A pair's other end goes with it, with whatever is on it; an end that moves to another namespace loses what it had.
     """
     links: Set[Tuple[str, str]] = set()
     namespaces: Set[str] = set()
@@ -130,6 +130,8 @@ def going_along(changes: Sequence[Change]) -> Set[Change]:
         key = _key(change)
         if change.removes and change.kind == "veth":
             links |= {(HERE, key), (change.before.namespace, change.before.peer)}
+        elif change.kind == "veth" and not change.creates:
+            links.add((change.before.namespace, change.before.peer))
         elif change.removes and change.kind == "dummy":
             links.add((HERE, key))
         elif change.removes and change.kind == "namespace":
