@@ -99,6 +99,19 @@ def test_an_address_of_somebody_else_in_the_same_network_survives(host: str) -> 
     assert held(host, "e0") == [HOST + "/24", "192.0.2.8/24"]
 
 
+def test_what_rests_on_another_address_of_the_same_network_stays_as_it_is(host: str) -> None:
+    sh("ip -n %s address delete %s/24 dev e0" % (host, HOST))
+    works(run_module("vip_address", netns=host, addresses=["192.0.2.7/24"], interface="e0"), True)
+    sh("ip -n %s address add 192.0.2.8/24 broadcast 192.0.2.99 label e0:own dev e0" % host)
+    sh("ip -n %s route add default via 192.0.2.1 src 192.0.2.8" % host)
+    promote = "ip netns exec %s sysctl -n net.ipv4.conf.e0.promote_secondaries" % host
+    before = sh(promote)
+    works(run_module("vip_address", netns=host, addresses=["192.0.2.7"], interface="e0", state="absent"), True)
+    assert "inet 192.0.2.8/24 brd 192.0.2.99 scope global e0:own" in sh("ip -n %s address show dev e0" % host)
+    assert "default via 192.0.2.1 dev e0 src 192.0.2.8" in sh("ip -n %s route" % host)
+    assert sh(promote) == before
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

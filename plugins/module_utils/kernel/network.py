@@ -87,17 +87,20 @@ class Hands:
         if refusal:
             raise refusal
 
-    def remove_address(self, name: str, message: Message) -> None:
-        """Remove one address and no more: the kernel drops those of the same network that came after it, too."""
-        gone = rt.address_row(message[2])
-        before = address_rows(self.socket(name)) if gone.address.version == 4 else []
-        self.send(name, message)
-        if any(row.secondary and row.index == gone.index for row in before):
-            after = {(row.index, row.address, row.prefix) for row in address_rows(self.socket(name))}
-            for row in before:
-                identity = (row.index, row.address, row.prefix)
-                if identity not in after and identity != (gone.index, gone.address, gone.prefix):
-                    self.send(name, rt.address_add(*identity))
+    @contextlib.contextmanager
+    def promoting(self, name: str, interface: str) -> Iterator[None]:
+        """While an IPv4 address is removed: unless told to promote them, the kernel drops those of the same network
+        that came after it, with their labels and with the routes that rest on them."""
+        index = self.index(name, interface)
+        if not any(row.secondary and row.index == index for row in address_rows(self.socket(name))):
+            yield
+            return
+        path = os.path.join(SYSCTLS, "net/ipv4/conf/%s/promote_secondaries" % interface)
+        before = _exchanged(name, path, "1")
+        try:
+            yield
+        finally:
+            _exchanged(name, path, before)
 
     def has_route(self, name: str, message: Message) -> bool:
         """Whether the very route that ``message`` makes is there."""
@@ -186,23 +189,40 @@ def _sysctl(hands: Hands, change: Change) -> None:
     if change.removes:
         return
     where, path = _key(change)
-    with within(where), open(os.path.join(SYSCTLS, path), "w", encoding="ascii") as file:
-        file.write(change.after)
+    with within(where):
+        _write_sysctl(os.path.join(SYSCTLS, path), change.after)
+
+
+def _write_sysctl(path: str, value: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def _exchanged(name: str, path: str, value: str) -> str:
+    """Set a sysctl in a namespace; what it was before."""
+    with within(name):
+        with open(path, encoding="ascii") as file:
+            before = file.read().strip()
+        if before != value:
+            _write_sysctl(path, value)
+    return before
 
 
 def _address(hands: Hands, change: Change) -> None:
     where, interface, text = _key(change)
     address = ipaddress.ip_address(text)
     index = hands.index(where, interface)
-    steps = []
+    messages = []
     if change.after is not None:
-        steps.append((hands.send, rt.address_add(index, address, change.after)))
+        messages.append(rt.address_add(index, address, change.after))
     if change.before is not None:
-        steps.append((hands.remove_address, rt.address_delete(index, address, change.before)))
+        messages.append(rt.address_delete(index, address, change.before))
     # An interface that loses its last IPv4 address loses its routes too, so a new prefix length comes before the
     # old one goes; IPv6 allows an address once only, and keeps the routes.
-    for do, message in steps if address.version == 4 else steps[::-1]:
-        do(where, message)
+    loses = address.version == 4 and change.before is not None
+    with hands.promoting(where, interface) if loses else contextlib.nullcontext():
+        for message in messages if address.version == 4 else messages[::-1]:
+            hands.send(where, message)
 
 
 def _route(hands: Hands, change: Change) -> None:
