@@ -60,7 +60,8 @@ options:
   proxy_delay:
     description:
       - How long the host side waits before it answers for others, at most, in 1/100 s. The default is V(0).
-      - With the kernel's own 80, the first packet waits up to 0.8 s. Many kernels round an odd number down to an even one.
+      - With the kernel's own 80, the first packet waits up to 0.8 s.
+      - Many kernels round an odd number down to an even one.
     type: int
   endpoints:
     description: Several endpoints, each with the options above. Then none of these may be given outside the list.
@@ -98,8 +99,8 @@ options:
   routes:
     description:
       - Routes to the workloads of other hosts.
-      - Where a route of somebody else leads the same way, it stays as it is, whatever its metric. Where it leads another
-        way, or nowhere (C(blackhole)), or by several next hops, it is refused.
+      - Where a route of somebody else leads the same way, it stays as it is, whatever its metric.
+      - Where it leads another way, nowhere (C(blackhole)), or by several next hops, it is refused.
     type: list
     elements: dict
     suboptions:
@@ -128,8 +129,9 @@ options:
     default: true
   state:
     description:
-      - With V(absent), the pair and the routes go. A pair whose other end is neither in O(namespace) nor on the host under
-        the name O(container_interface) is nobody's endpoint and is refused.
+      - With V(absent), the pair and the routes go.
+      - A pair whose other end is neither in O(namespace) nor, as O(container_interface), on the host is nobody's
+        endpoint and is refused.
       - The namespace goes too if this module made it and nothing else in it is up.
     type: str
     choices: [present, absent]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional
 
@@ -17,11 +17,14 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     NETLINK_ROUTE,
     NLM_F_DUMP,
+    Interrupted,
     Malformed,
     Netlink,
     NetlinkError,
 )
 
+# How often a table is read anew that others change meanwhile.
+_READINGS = 10
 # How the kernel says that no route leads there: none at all, unreachable, prohibit, blackhole.
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.ENETDOWN)
 
@@ -44,19 +47,27 @@ def reading() -> Iterator[None]:
         raise LvsError("cannot read the host's links, addresses and routes: %s" % said) from error
 
 
+def _dump(socket_: Netlink, kind: int, body: bytes) -> List[bytes]:
+    """A whole table, as it was at one time; ``Interrupted`` when others never leave it alone."""
+    for _reading in range(_READINGS - 1):
+        with suppress(Interrupted):
+            return list(socket_.get(kind, body, NLM_F_DUMP))
+    return list(socket_.get(kind, body, NLM_F_DUMP))
+
+
 def link_rows(socket_: Netlink) -> List[rt.LinkRow]:
-    return [rt.link_row(body) for body in socket_.get(rt.RTM_GETLINK, rt.link_dump(), NLM_F_DUMP)]
+    return [rt.link_row(body) for body in _dump(socket_, rt.RTM_GETLINK, rt.link_dump())]
 
 
 def address_rows(socket_: Netlink) -> List[rt.AddressRow]:
-    return [rt.address_row(body) for body in socket_.get(rt.RTM_GETADDR, rt.address_dump(), NLM_F_DUMP)]
+    return [rt.address_row(body) for body in _dump(socket_, rt.RTM_GETADDR, rt.address_dump())]
 
 
 def route_rows(socket_: Netlink) -> List[rt.RouteRow]:
     """The routes of the main table, both families."""
     rows = []
     for family in (socket.AF_INET, socket.AF_INET6):
-        rows += [rt.route_row(body) for body in socket_.get(rt.RTM_GETROUTE, rt.route_dump(family), NLM_F_DUMP)]
+        rows += [rt.route_row(body) for body in _dump(socket_, rt.RTM_GETROUTE, rt.route_dump(family))]
     return [row for row in rows if row.table == rt.RT_TABLE_MAIN]
 
 

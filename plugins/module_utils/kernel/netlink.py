@@ -8,6 +8,7 @@ Sources: include/uapi/linux/netlink.h, genetlink.h. All integers in headers are 
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -71,6 +72,13 @@ class NetlinkError(OSError):
         super().__init__(number, words or os.strerror(number))
         self.words = words
         self.request = request
+
+
+class Interrupted(NetlinkError):
+    """The table changed while it was read, so that what was read may lack some of it, or have it twice."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EINTR, "the table changed while it was read")
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -248,19 +256,24 @@ class Netlink:
     def get(self, kind: int, body: bytes, flags: int = 0) -> Iterator[bytes]:
         """The bodies of the replies to one request; with ``NLM_F_DUMP`` in ``flags``, of a whole table.
 
-        A single get asks for an acknowledgement too, so that its end is known. Raises ``NetlinkError``.
+        A single get asks for an acknowledgement too, so that its end is known. Raises ``NetlinkError``; of a table that
+        changed meanwhile ``Interrupted``, once it is read to its end.
         """
         dumping = flags & NLM_F_DUMP == NLM_F_DUMP
         self._socket.send(self._pack((kind, flags, body), 0 if dumping else NLM_F_ACK))
         sequence = self._sequence
+        interrupted = False
         while True:
             for received in messages(self._received()):
                 if received.sequence != sequence:
                     continue
+                interrupted = interrupted or bool(dumping and received.flags & NLM_F_DUMP_INTR)
                 if received.kind in (NLMSG_ERROR, NLMSG_DONE):
                     refusal = error_of(received) if len(received.body) >= 4 else None
                     if refusal:
                         raise refusal
+                    if interrupted:
+                        raise Interrupted
                     return
                 yield received.body
 
