@@ -9,11 +9,15 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
+from ansible_collections.lulab.lvs.plugins.module_utils.model.network import Namespace
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
 from harness import run_module, sh
 from workloads import (
     HOST,
@@ -90,6 +94,46 @@ def test_a_namespace_of_ours_that_others_use_by_now_stays(host: str) -> None:
     sh("ip -n {0} link add own0 type veth peer name own1 && ip -n {0} link set own0 up".format(pod))  # noqa: UP032
     works(run_module("calico_veth", **endpoint(host, state="absent")), True)
     assert set(looks(pod)["links"]) == {"lo", "own0", "own1"}
+
+
+def note(host: str) -> Path:
+    return Path("/run/lulab-lvs/netns/%s-ns0" % host)
+
+
+def test_a_namespace_of_somebody_else_that_got_the_number_of_ours_stays(host: str) -> None:
+    works(run_module("calico_veth", **endpoint(host)), True)
+    inode, cookie = note(host).read_text().split()
+    assert int(inode) == os.stat("/run/netns/%s-ns0" % host).st_ino
+    note(host).write_text("%s %d" % (inode, int(cookie) + 1))
+    works(run_module("calico_veth", **endpoint(host, state="absent")), True)
+    assert set(looks(host + "-ns0")["links"]) == {"lo"}
+
+
+def test_an_empty_note_as_the_boot_leaves_it_is_completed_by_the_next_run(host: str) -> None:
+    works(run_module("calico_veth", **endpoint(host)), True)
+    complete = note(host).read_text()
+    note(host).write_text("")
+    works(run_module("calico_veth", **endpoint(host)), False)
+    assert note(host).read_text() == complete
+    note(host).write_text("")
+    works(run_module("calico_veth", **endpoint(host, state="absent")), True)
+    assert not os.path.exists("/run/netns/%s-ns0" % host)
+
+
+def test_what_notes_a_namespace_at_boot_notes_none_that_is_there_before(host: str) -> None:
+    change = Change("namespace", host + "-ns0", None, Namespace(ours=True))
+    [command] = namespace.note_commands([change])
+    sh("ip netns add %s-ns0 && %s" % (host, command))
+    assert not note(host).exists()
+    sh("ip netns delete %s-ns0 && %s" % (host, command))
+    assert note(host).read_text() == ""
+
+
+def test_no_note_stays_of_a_namespace_that_could_not_be_made(host: str) -> None:
+    sh("ip netns add %s-ns0" % host)
+    with pytest.raises(FileExistsError):
+        namespace.create(host + "-ns0")
+    assert not note(host).exists()
 
 
 # Half-built endpoints

@@ -51,6 +51,7 @@ def survey(wish: Wish) -> Tuple[Dict[Any, Any], Facts]:
             inside = _inside(endpoint)
             pair = _pair(endpoint, here, inside, number_of(socket_, endpoint.namespace))
             if wish.present:
+                namespace.complete_note(endpoint.namespace)
                 check(endpoint, here, inside, pair, ours)
             else:
                 check_gone(endpoint, pair)

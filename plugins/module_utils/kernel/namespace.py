@@ -3,14 +3,16 @@
 
 """Named network namespaces, made and removed as ``ip netns`` does, and a note of those that we made.
 
-The note is a file that holds the namespace's inode number; it is written empty before the namespace is made, so
-that a run cut off in between is still known to have been ours.
+The note is a file that says which namespace it was; it is written empty before the namespace is made, so that a run cut
+off in between is still known to have been ours.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import socket
+import sys
 from contextlib import suppress
 from typing import Sequence
 
@@ -20,6 +22,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import (
     NAMESPACES,
     RUN_DIRECTORY,
     enter,
+    inside,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import Namespace
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
@@ -28,6 +31,7 @@ NOTES = os.path.join(RUN_DIRECTORY, "netns")
 
 _MS_BIND, _MS_REC, _MS_SHARED, _MNT_DETACH = 0x1000, 0x4000, 1 << 20, 2
 _EINVAL = 22
+_SO_NETNS_COOKIE = 71
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,28 +56,66 @@ def found(name: str) -> Namespace | None:
 def _ours(name: str) -> bool:
     try:
         with open(os.path.join(NOTES, name), encoding="ascii") as note:
-            inode = note.read().strip()
+            noted = note.read().strip()
     except FileNotFoundError:
         return False
-    return inode in ("", str(os.stat(path_of(name)).st_ino))
+    return noted in ("", _identity(name))
 
 
-def _note(name: str, inode: str) -> None:
+def _identity(name: str) -> str:
+    """The namespace's inode number, which the kernel gives out anew once it is free, and its cookie, which it does not.
+
+    Kernels before 5.14 have no cookies.
+    """
+    inode = os.stat(path_of(name)).st_ino
+    with inside(name, "namespace"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as socket_:
+        try:
+            cookie = socket_.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
+        except OSError:
+            return str(inode)
+    return "%d %d" % (inode, int.from_bytes(cookie, sys.byteorder))
+
+
+def _note(name: str, identity: str) -> None:
+    """Write it in one step: one that a run cut off has left empty would be believed of any namespace."""
     os.makedirs(NOTES, mode=0o755, exist_ok=True)
-    with open(os.path.join(NOTES, name), "w", encoding="ascii") as note:
-        note.write(inode)
+    path = os.path.join(NOTES, name)
+    temporary = path + "~"  # what no namespace is called
+    with open(temporary, "w", encoding="ascii") as note:
+        note.write(identity)
+    os.replace(temporary, path)
+
+
+def complete_note(name: str) -> None:
+    """Say in an empty note, as a script of the boot leaves one, which namespace is meant, before it is another one."""
+    try:
+        empty = not os.path.getsize(os.path.join(NOTES, name))
+    except FileNotFoundError:
+        return
+    if empty and alive(name):
+        _note(name, _identity(name))
 
 
 def note_commands(changes: Sequence[Change]) -> list[str]:
     """What notes, at boot, that the namespaces which ``ip netns add`` is going to make are ours."""
     names = [str(change.key) for change in changes if change.kind == "namespace" and change.creates]
-    return ["mkdir -p %s && : > %s" % (NOTES, os.path.join(NOTES, name)) for name in names]
+    note = "mkdir -p %s && { test -e %s || : > %s; }"
+    return [note % (NOTES, path_of(name), os.path.join(NOTES, name)) for name in names]
 
 
 def create(name: str) -> None:
     """``ip netns add``: the namespace is held by a mount at its name, which all mount namespaces see."""
     _share_directory()
     _note(name, "")
+    try:
+        _make(name)
+    except BaseException:
+        _forget(name)
+        raise
+    _note(name, _identity(name))
+
+
+def _make(name: str) -> None:
     path = path_of(name)
     with suppress(FileNotFoundError):
         if not alive(name):
@@ -91,13 +133,16 @@ def create(name: str) -> None:
         raise
     finally:
         os.close(home)
-    _note(name, str(os.stat(path).st_ino))
 
 
 def delete(name: str) -> None:
     _libc.umount2(path_of(name).encode(), _MNT_DETACH)
     with suppress(FileNotFoundError):
         os.unlink(path_of(name))
+    _forget(name)
+
+
+def _forget(name: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(os.path.join(NOTES, name))
 
