@@ -12,6 +12,7 @@ A state holds two kinds::
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
@@ -23,6 +24,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options impor
     one_of,
     whole,
 )
+from ansible_collections.lulab.lvs.plugins.module_utils.model.network import checked_name
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 
 ROLES = ("master", "backup")
@@ -30,15 +32,14 @@ TIMEOUT_OPTIONS = {"tcp": "tcp_timeout", "tcp_fin": "tcp_fin_timeout", "udp": "u
 DAEMON_OPTIONS = frozenset(
     ("state", "interface", "syncid", "sync_maxlen", "mcast_group", "mcast_port", "mcast_ttl"),
 )
-MAX_INTERFACE = 15
 
 
 class Timeouts(NamedTuple):
-    """Seconds after which a silent connection is forgotten."""
+    """Seconds after which a silent connection is forgotten; 0, when set, leaves what there is."""
 
-    tcp: int
-    tcp_fin: int
-    udp: int
+    tcp: int = 0
+    tcp_fin: int = 0
+    udp: int = 0
 
 
 class Daemon(NamedTuple):
@@ -77,10 +78,9 @@ def parse_daemon(options: Any, where: str) -> Optional[Dict[str, Any]]:
     known_options(options, where, DAEMON_OPTIONS)
     if one_of(options.get("state") or "present", where + ".state", ("present", "absent")) == "absent":
         return None
-    interface = options.get("interface")
-    if not isinstance(interface, str) or not 0 < len(interface) <= MAX_INTERFACE:
-        raise BadInput(where + ".interface", interface, "the name of the interface to the peer is needed")
-    fields: Dict[str, Any] = {"interface": interface}
+    if not given(options, "interface"):
+        raise BadInput(where + ".interface", None, "the name of the interface to the peer is needed")
+    fields: Dict[str, Any] = {"interface": checked_name(where + ".interface", options["interface"])}
     for field, name, low, high in (
         ("syncid", "syncid", 0, 255),
         ("maxlen", "sync_maxlen", 1, 65535 - 20 - 8),
@@ -99,7 +99,8 @@ def parse_daemon(options: Any, where: str) -> Optional[Dict[str, Any]]:
 
 def want_of(have: State, wanted: Wanted) -> Dict[Any, Any]:
     want = dict(have)
-    want["timeouts", ""] = have["timeouts", ""]._replace(**wanted.timeouts)
+    if wanted.timeouts:
+        want["timeouts", ""] = have.get(("timeouts", ""), Timeouts())._replace(**wanted.timeouts)
     for role, fields in wanted.daemons.items():
         name = ("daemon", role)
         if fields is None:
@@ -111,9 +112,8 @@ def want_of(have: State, wanted: Wanted) -> Dict[Any, Any]:
 
 def changes_towards(have: State, want: State) -> List[Change]:
     """A daemon cannot be altered: it is stopped and started again."""
-    changes = []
-    if have["timeouts", ""] != want["timeouts", ""]:
-        changes.append(Change("timeouts", "", have["timeouts", ""], want["timeouts", ""]))
+    seconds, others = have.get(("timeouts", "")), want.get(("timeouts", ""))
+    changes = [Change("timeouts", "", seconds, others)] if seconds != others else []
     for role in ROLES:
         before, after = have.get(("daemon", role)), want.get(("daemon", role))
         if before != after:
@@ -132,7 +132,8 @@ def command(change: Change) -> str:
     if change.removes:
         return "ipvsadm --stop-daemon %s --syncid %d" % (change.key, change.before.syncid)
     daemon: Daemon = change.after
-    words = "ipvsadm --start-daemon %s --mcast-interface %s --syncid %d" % (change.key, daemon.interface, daemon.syncid)
+    interface = shlex.quote(daemon.interface)
+    words = "ipvsadm --start-daemon %s --mcast-interface %s --syncid %d" % (change.key, interface, daemon.syncid)
     words += " --sync-maxlen %d" % daemon.maxlen if daemon.maxlen else ""
     return words + " --mcast-group %s --mcast-port %d --mcast-ttl %d" % (daemon.group, daemon.port, daemon.ttl)
 
