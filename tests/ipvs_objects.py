@@ -23,10 +23,12 @@ HOSTS = {
     "ipv6": ["2001:db8::30", "2001:db8:0:1::31"],
 }
 PORTS = st.sampled_from([1, 80, 443, 8888, 65535])
+KEY_PORTS = st.one_of(PORTS, st.just(0))
+KEY_PROTOCOLS = st.sampled_from(["tcp", "udp", "sctp"])
 THRESHOLDS = st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1)).map(lambda two: (max(two), min(two)))
 ADDRESS_KEYS = st.one_of(
     [
-        st.builds(ServiceKey, st.just(family), st.just(0), st.sampled_from(["tcp", "udp", "sctp"]), address, PORTS)
+        st.builds(ServiceKey, st.just(family), st.just(0), KEY_PROTOCOLS, address, KEY_PORTS)
         for family, address in (
             ("ipv4", st.sampled_from(["169.254.2.100", "169.254.2.101", "192.0.2.1"])),
             ("ipv6", st.sampled_from(["2001:db8::100", "fd00::1"])),
@@ -53,7 +55,8 @@ def services(draw: Any, key: ServiceKey) -> Service:
     scheduler = draw(st.sampled_from(SCHEDULERS))
     flags = sum(draw(st.sets(st.sampled_from(sorted(flag_bits(scheduler).values())))))
     timeout, netmask, engine = 0, "", ""
-    if draw(st.booleans()):
+    on_every_port = not key.fwmark and key.port == 0
+    if on_every_port or draw(st.booleans()):
         timeout = draw(st.integers(1, 31 * 86400))
         netmask = draw(NETMASKS[key.family])
         engine = draw(st.sampled_from(["", "sip"]))

@@ -119,9 +119,28 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({**WEB, "servers": ["10.0.0.1"]}, "servers[0]"),
     (server(address="10.0.0.1"), "servers[1]"),
 ]
+# What an argument specification would have refused, had it been asked about what lies inside the list.
+WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
+    *(({**WEB, "address": value}, "address") for value in (7, "", ["10.0.0.1"], {})),
+    *(({**WEB, "port": value}, "port") for value in ("\u00b2", "\u0663", "9" * 5000, "", 80.0, [80])),
+    *(({**WEB, "protocol": value}, "protocol") for value in ("", 6, ["tcp"], {})),
+    *(({**WEB, "scheduler": value}, "scheduler") for value in ("", 0, 7, False, [], ["rr"], {})),
+    *(({**WEB, "scheduler_flags": value}, "scheduler_flags") for value in ("", "flag-1", 8, {})),
+    *(({**WEB, "scheduler_flags": [value]}, "scheduler_flags[0]") for value in (["a"], {}, None, 8)),
+    *(({**WEB, "persistence": value}, "persistence") for value in (0, "", [])),
+    *(({**WEB, "persistence": {"engine": value}}, "persistence.engine") for value in (0, 5, "", ["sip"])),
+    *(({**WEB, "persistence": {"netmask": value}}, "persistence.netmask") for value in ("\u00b2", [], "9" * 5000)),
+    *(({**WEB, "one_packet": value}, "one_packet") for value in ("", [], 2)),
+    *(({**MARK, "family": value}, "family") for value in ("", 4, [])),
+    *(({**MARK, "fwmark": value}, "fwmark") for value in ("0x7", [7])),
+    *((server(forward=value), "servers[1].forward") for value in ("", 0, ["direct"], {})),
+    *((server(forward="tunneling", tunnel=value), "servers[1].tunnel") for value in (0, "", [])),
+    *((server(forward="tunneling", tunnel={"type": value}), "servers[1].tunnel.type") for value in ("", 0, [])),
+    *((server(forward="tunneling", tunnel={"checksum": value}), "servers[1].tunnel.checksum") for value in ("", [])),
+]
 
 
-@pytest.mark.parametrize(("options", "where"), BAD)
+@pytest.mark.parametrize(("options", "where"), BAD + WRONG_TYPES)
 def test_what_cannot_be_meant_is_named(options: dict[str, Any], where: str) -> None:
     with pytest.raises(BadInput) as single:
         declared(options, None)
@@ -129,6 +148,30 @@ def test_what_cannot_be_meant_is_named(options: dict[str, Any], where: str) -> N
     with pytest.raises(BadInput) as listed:
         declared({}, [SIX, options])
     assert listed.value.details["parameter"] == "services[1].%s" % where
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**WEB, "port": 0},
+        {**WEB, "one_packet": True, "scheduler": "no such thing", "servers": "any", "persistence": 7},
+        {**MARK, "family": "ipv6", "servers": [{"address": "10.0.0.1"}]},
+    ],
+)
+def test_of_what_is_to_be_absent_only_the_name_matters(entry: dict[str, Any]) -> None:
+    for options, listed in ((entry, None), ({}, [entry])):
+        ((key, _wanted),) = declared(options, listed, absent=True).items()
+        assert (key.port, key.fwmark) == (entry.get("port", 0), entry.get("fwmark", 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [({"port": 80}, "address"), ({**WEB, "port": 65536}, "port"), ({**WEB, "wieght": 1}, "wieght")],
+)
+def test_what_is_to_be_absent_is_named_well(options: dict[str, Any], where: str) -> None:
+    with pytest.raises(BadInput) as error:
+        declared({}, [options], absent=True)
+    assert error.value.details["parameter"] == "services[0].%s" % where
 
 
 @pytest.mark.parametrize("word", [True, "yes", "True", "on", 1])

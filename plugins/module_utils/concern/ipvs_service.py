@@ -43,11 +43,11 @@ OPTIONS = {
 
 
 def build(params: dict[str, Any]) -> Concern:
-    wanted = declared(params, params["services"])
+    present, keep_weights = params["state"] == "present", params["keep_weights"]
+    wanted = declared(params, params["services"], absent=not present)
     scope = parse_scope(params)
     drain = parse_drain(params["drain"])
     hands = Draining(drain) if drain else None
-    present, keep_weights = params["state"] == "present", params["keep_weights"]
 
     def planned(have: State) -> list[Change]:
         changes = changes_towards(have, want_of(have, wanted if present else {}, keep_weights))

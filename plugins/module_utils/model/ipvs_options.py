@@ -44,6 +44,8 @@ TRUTHS: Dict[Any, bool] = {
     **dict.fromkeys(("false", "no", "off", "n", "f", "0", 0, None), False),
 }
 NAME = re.compile(r"[a-z0-9_-]{1,15}\Z")
+# None of them has more digits, and Python does not read numbers of thousands.
+DIGITS = re.compile(r"\s*[0-9]{1,20}\s*\Z")
 
 SERVER_OPTIONS = frozenset(("address", "port", "weight", "forward", "upper_threshold", "lower_threshold", "tunnel"))
 PERSISTENCE_OPTIONS = frozenset(("timeout", "netmask", "engine"))
@@ -72,7 +74,7 @@ def path(prefix: str, name: str) -> str:
 def whole(value: Any, where: str, low: int, high: int) -> int:
     """``value`` as an integer from ``low`` to ``high``."""
     number = value
-    if isinstance(value, str) and value.strip().isdigit():
+    if isinstance(value, str) and DIGITS.match(value):
         number = int(value)
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise BadInput(where, value, "a whole number from %d to %d is needed" % (low, high))
@@ -102,6 +104,22 @@ def one_of(value: Any, where: str, choices: Sequence[str]) -> str:
     return str(value)
 
 
+def choice(options: Options, name: str, where: str, choices: Sequence[str], default: str) -> str:
+    value = options.get(name)
+    return default if value is None else one_of(value, path(where, name), choices)
+
+
+def module_name(options: Options, name: str, where: str, what: str, default: str) -> str:
+    """What the kernel makes the name of one of its modules of."""
+    value = options.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str) or not NAME.match(value):
+        words = "%s is needed: small letters, digits, '_' and '-', 15 at most" % what
+        raise BadInput(path(where, name), value, words)
+    return value
+
+
 def canonical_address(value: Any, where: str) -> str:
     """The address as inet_ntop writes it."""
     try:
@@ -126,10 +144,14 @@ def unicast(value: Any, where: str) -> str:
     return address
 
 
-def declared(options: Options, listed: Optional[Sequence[Options]]) -> Dict[ServiceKey, Wanted]:
-    """The services that the parameters declare, by key: the single form's, or those of the list."""
+def declared(options: Options, listed: Optional[Sequence[Options]], absent: bool = False) -> Dict[ServiceKey, Wanted]:
+    """The services that the parameters declare, by key: the single form's, or those of the list.
+
+    Of those that are to be ``absent`` only what names them matters.
+    """
+    parse = parse_named if absent else parse_service
     if listed is None:
-        key, wanted = parse_service(options, "")
+        key, wanted = parse(options, "")
         return {key: wanted}
     extra = [name for name in sorted(SERVICE_OPTIONS) if given(options, name)]
     if extra:
@@ -138,7 +160,7 @@ def declared(options: Options, listed: Optional[Sequence[Options]]) -> Dict[Serv
     places: Dict[ServiceKey, int] = {}
     for place, entry in enumerate(listed):
         where = "services[%d]" % place
-        key, wanted = parse_service(entry, where)
+        key, wanted = parse(entry, where)
         if key in places:
             words = "services[%d] declares the same virtual service already" % places[key]
             raise BadInput(where, service_words(key), words)
@@ -165,6 +187,11 @@ def parse_service(options: Options, where: str) -> Tuple[ServiceKey, Wanted]:
     return key, Wanted(service, servers)
 
 
+def parse_named(options: Options, where: str) -> Tuple[ServiceKey, Wanted]:
+    known_options(options, where, SERVICE_OPTIONS)
+    return parse_key(options, where), Wanted(Service(), None)
+
+
 def parse_key(options: Options, where: str) -> ServiceKey:
     if given(options, "fwmark"):
         return parse_mark(options, where)
@@ -177,7 +204,7 @@ def parse_key(options: Options, where: str) -> ServiceKey:
     if not given(options, "port"):
         raise BadInput(path(where, "port"), None, "a virtual address needs a port (0: every port, if persistent)")
     port = whole(options["port"], path(where, "port"), 0, 65535)
-    protocol = one_of(options.get("protocol") or DEFAULT_PROTOCOL, path(where, "protocol"), tuple(PROTOCOLS))
+    protocol = choice(options, "protocol", where, tuple(PROTOCOLS), DEFAULT_PROTOCOL)
     return ServiceKey(family, 0, protocol, address, port)
 
 
@@ -187,15 +214,11 @@ def parse_mark(options: Options, where: str) -> ServiceKey:
             words = "a service named by 'fwmark' takes whatever bears the mark and has no %s of its own" % name
             raise BadInput(path(where, name), options[name], words)
     mark = whole(options["fwmark"], path(where, "fwmark"), 1, 2**32 - 1)
-    family = one_of(options.get("family") or "ipv4", path(where, "family"), tuple(FAMILIES))
-    return ServiceKey(family, mark)
+    return ServiceKey(choice(options, "family", where, tuple(FAMILIES), "ipv4"), mark)
 
 
 def parse_settings(options: Options, where: str, key: ServiceKey) -> Service:
-    scheduler = options.get("scheduler") or DEFAULT_SCHEDULER
-    if not NAME.match(str(scheduler)):
-        words = "a scheduler's name is needed: small letters, digits, '_' and '-', 15 at most, such as rr"
-        raise BadInput(path(where, "scheduler"), scheduler, words)
+    scheduler = module_name(options, "scheduler", where, "a scheduler's name, such as rr,", DEFAULT_SCHEDULER)
     flags = parse_flags(options.get("scheduler_flags"), path(where, "scheduler_flags"), scheduler)
     timeout, netmask, engine = parse_persistence(options.get("persistence"), path(where, "persistence"), key)
     one_packet = truth(options.get("one_packet"), path(where, "one_packet"))
@@ -210,7 +233,7 @@ def parse_flags(names: Optional[Sequence[str]], where: str, scheduler: str) -> i
     bits = {**FLAG_BITS, **flag_bits(scheduler)}
     result = 0
     for place, name in enumerate(members(names, where)):
-        if name not in bits:
+        if not isinstance(name, str) or name not in bits:
             words = "the scheduler %s has %s" % (scheduler, ", ".join(bits))
             raise BadInput("%s[%d]" % (where, place), name, words)
         result |= bits[name]
@@ -228,10 +251,7 @@ def parse_persistence(options: Optional[Options], where: str, key: ServiceKey) -
     netmask = WHOLE_ADDRESS[key.family]
     if given(options, "netmask"):
         netmask = parse_netmask(options["netmask"], path(where, "netmask"), key.family)
-    engine = options.get("engine") or ""
-    if engine and not NAME.match(str(engine)):
-        raise BadInput(path(where, "engine"), engine, "a persistence engine's name is needed, such as sip")
-    return timeout, netmask, engine
+    return timeout, netmask, module_name(options, "engine", where, "a persistence engine's name, such as sip,", "")
 
 
 def parse_netmask(value: Any, where: str, family: str) -> str:
@@ -239,7 +259,7 @@ def parse_netmask(value: Any, where: str, family: str) -> str:
     text = str(value)
     if family == "ipv6":
         return str(whole(text, where, 1, 128))
-    if text.isdigit():
+    if DIGITS.match(text):
         prefix = whole(text, where, 1, 32)
         return str(ipaddress.IPv4Address((0xFFFFFFFF << 32 - prefix) & 0xFFFFFFFF))
     try:
@@ -266,10 +286,9 @@ def parse_servers(listed: Sequence[Options], where: str, key: ServiceKey) -> Dic
 def parse_server(options: Options, where: str, key: ServiceKey) -> Tuple[Tuple[str, int], Server]:
     known_options(options, where, SERVER_OPTIONS)
     address = unicast(options.get("address"), where + ".address")
-    forward = options.get("forward") or "masquerading"
-    if forward not in FORWARDS:
-        one_of(forward, where + ".forward", FORWARDS)
     # What the user leaves out is the common case: look before calling.
+    forward = options.get("forward")
+    forward = "masquerading" if forward is None else one_of(forward, where + ".forward", FORWARDS)
     port = options.get("port")
     port = key.port if port is None else whole(port, where + ".port", 0, 65535)
     weight = options.get("weight")
@@ -301,8 +320,8 @@ def parse_tunnel(options: Optional[Options], where: str, forward: str) -> Tuple[
     if forward != "tunneling":
         raise BadInput(where, options, "only a server with 'forward: tunneling' has a tunnel")
     known_options(options, where, TUNNEL_OPTIONS)
-    kind = one_of(options.get("type") or "ipip", where + ".type", TUNNELS)
-    checksum = one_of(options.get("checksum") or "none", where + ".checksum", CHECKSUMS)
+    kind = choice(options, "type", where, TUNNELS, "ipip")
+    checksum = choice(options, "checksum", where, CHECKSUMS, "none")
     allowed = {"ipip": ("none",), "gre": ("none", "csum"), "gue": CHECKSUMS}[kind]
     if checksum not in allowed:
         raise BadInput(where + ".checksum", checksum, "a tunnel of type %s has %s" % (kind, " or ".join(allowed)))
