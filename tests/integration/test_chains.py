@@ -286,3 +286,38 @@ def test_a_kernel_without_the_ipvs_match_is_told_in_words(host):
     refused = host.lu_chains(ipvs_rules=[{"address": "169.254.1.100", "port": 80}])
     assert "this kernel has no 'ipvs' match" in refused["msg"]
     assert host.saved() == before
+
+
+# What iptables has no words for: a set of addresses without a name.
+HIDDEN = """table ip nat {
+  chain POSTROUTING {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr { 192.0.2.1, 192.0.2.2 } masquerade
+  }
+}
+"""
+
+
+@pytest.mark.skipif("LVS_GUEST" in os.environ, reason="a guest's kernel has no nat chain of nf_tables")
+@pytest.mark.skipif(not shutil.which("nft"), reason="the command nft is not installed")
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_rules_that_iptables_cannot_show_are_not_taken_for_none(netns, state):
+    host = Host(netns, "nft")
+    host.sh("nft -f - <<'EOF'\n%sEOF" % HIDDEN)
+    host.iptables("-t nat -A PREROUTING -j RETURN")
+    before = host.sh("nft list ruleset")
+    refused = host.lu_chains(state=state, layout=True)
+    assert "table nat holds rules that iptables cannot show" in refused["msg"]
+    told = run_module("lvs_info", netns=netns, gather=["chains"], variant="nft")
+    assert told["chains"] == [] and "iptables cannot show" in str(told["warnings"])
+    assert host.sh("nft list ruleset") == before
+    host.sh("nft delete table ip nat")
+    assert not host.lu_chains(state=state, layout=True)["failed"]
+
+
+def test_a_comment_of_others_may_hold_the_end_of_a_line(host):
+    host.iptables("-t nat -A OUTPUT -p icmp -m comment --comment 'two\nlines' -j RETURN")
+    before = host.saved()
+    host.changed(layout=True)
+    host.changed(state="absent")
+    assert host.saved() == before

@@ -117,6 +117,28 @@ def test_a_listing_is_read():
     assert tables["filter"].policies == {"FORWARD": "DROP"}
 
 
+def test_a_table_that_iptables_cannot_show_is_not_taken_for_an_empty_one():
+    remark = "# Table `%s' is incompatible, use 'nft' tool.\n"
+    with pytest.raises(Unsupported, match="table nat holds rules that iptables cannot show.*another name, then try"):
+        parse_save(SAVE.replace("*nat", remark % "nat" + "*nat"))
+    with pytest.raises(Unsupported, match="table filter"):
+        parse_save(remark % "filter")
+    assert parse_save(remark % "mangle" + SAVE) == parse_save(SAVE)
+    assert parse_save("# Table `nat' contains incompatible base-chains, use 'nft' tool to list them.\n" + SAVE)
+
+
+def test_a_comment_may_hold_the_end_of_a_line():
+    text = 'a "b\nCOMMIT\n*filter'
+    line = "-A PREROUTING %s\n" % rules.saved(("-m", "comment", "--comment", text, "-j", "LU-A"))
+    tables = parse_save(SAVE.replace("COMMIT\n", line + "COMMIT\n", 1))
+    assert tables["nat"].rules("PREROUTING")[1].words == ("-m", "comment", "--comment", text, "-j", "LU-A")
+    assert tables["filter"] == parse_save(SAVE)["filter"]
+
+
+def test_tables_of_no_concern_are_passed_over():
+    assert set(parse_save("*raw\nwhat is this\n-A NOWHERE -j X\nCOMMIT\n" + SAVE)) == {"nat", "filter"}
+
+
 @pytest.mark.parametrize("end", range(len("# Completed"), SAVE.index("COMMIT") + 6, 7))
 def test_a_listing_that_ends_early_is_no_listing(end):
     cut = SAVE[SAVE.index("*nat") : end + 1]

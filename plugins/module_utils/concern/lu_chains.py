@@ -91,7 +91,10 @@ def told(params: dict[str, Any]) -> list[dict[str, Any]]:
     for family in FAMILIES:
         try:
             tables = kernel.tables(family, kernel.SUFFIX[params["variant"]])
-        except Unsupported:  # without the tool nobody has laid any
+        except kernel.MissingTool:  # without it nobody has laid any
+            continue
+        except Unsupported as reason:
+            warn("the %s chains are left out: %s" % (family, reason))
             continue
         shape = {} if params["variant"] == "auto" else {"variant": params["variant"]}
         guessed = [{**shape, **options} for options in guesses(tables, family, names)]

@@ -49,10 +49,14 @@ _REASONS = (
 )
 
 
+class MissingTool(Unsupported):
+    """iptables is not installed."""
+
+
 def find(name: str) -> str:
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":" + SEARCH_PATH)
     if path is None:
-        raise Unsupported("the command %s is missing: install %s" % (name, PACKAGES))
+        raise MissingTool("the command %s is missing: install %s" % (name, PACKAGES))
     return path
 
 

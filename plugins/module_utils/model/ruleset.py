@@ -17,11 +17,12 @@ A hook's two values of one change hold the same rules of others in the same orde
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.model.rules import Rule, Words, saved, split, typed
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 
@@ -62,30 +63,63 @@ class Table:
         return tuple(Rule(split(line)) for line in self.lines.get(chain, ()))
 
 
+_HIDDEN = re.compile(r"# Table `(\S+)' is incompatible")
+_ESCAPE = re.compile(r"\\.", re.S)
+
+
 def parse_save(text: str) -> Dict[str, Table]:
-    """The tables that ``iptables-save`` printed; raises ``LvsError`` for what it would not print."""
+    """The nat and filter tables that ``iptables-save`` printed; raises ``LvsError`` for what it would not print."""
     tables: Dict[str, Table] = {}
-    current = None
-    for line in text.split("\n"):  # a comment may hold what else splitlines() takes for an end
+    name = current = None
+    for line in _lines(text):
         if not line or line.startswith("#"):
-            continue
-        if current is None and line.startswith("*"):
-            current = tables.setdefault(line[1:].strip(), Table({}, {}))
-        elif current is not None and line == "COMMIT":
-            current = None
-        elif current is not None and line.startswith(":") and len(line.split()) >= 2:
-            name, policy = line[1:].split()[:2]
-            current.policies[name] = policy
-        elif current is not None and line.startswith("-A "):
-            name, _blank, rest = line[3:].partition(" ")
-            if name not in current.policies:
-                raise LvsError("iptables-save lists a rule of %s, a chain that it does not list: %r" % (name, line))
-            current.lines.setdefault(name, []).append(rest)
-        else:
+            _refuse_hidden(line)
+        elif name is None and line.startswith("*"):
+            name = line[1:].strip()
+            current = tables.setdefault(name, Table({}, {})) if name in TABLES else None
+        elif name is not None and line == "COMMIT":
+            name = current = None
+        elif current is not None:
+            _read_line(current, line)
+        elif name is None:
             raise LvsError("iptables-save printed a line that cannot be read: %r" % line)
-    if current is not None:
+    if name is not None:
         raise LvsError("the listing of iptables-save ended early: its last table has no COMMIT")
     return tables
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a listing; a comment may hold the end of a line, and what else splitlines() takes for one."""
+    begun = ""
+    for line in text.split("\n"):
+        line = begun + line
+        begun = line + "\n" if _ESCAPE.sub("", line).count('"') % 2 else ""
+        if not begun:
+            yield line
+    if begun:
+        raise LvsError("the listing of iptables-save ended early: a quoted text has no end")
+
+
+def _refuse_hidden(line: str) -> None:
+    """iptables of nf_tables prints a remark in place of a table whose rules it cannot put into its own words."""
+    hidden = _HIDDEN.match(line)
+    if hidden and hidden.group(1) in TABLES:
+        words = "table %s holds rules that iptables cannot show, made by another tool ('nft list ruleset' shows them), "
+        remedy = "so that nobody could say what stands there: move those rules to a table of another name, then try again"
+        raise Unsupported(words % hidden.group(1) + remedy)
+
+
+def _read_line(table: Table, line: str) -> None:
+    if line.startswith(":") and len(line.split()) >= 2:
+        name, policy = line[1:].split()[:2]
+        table.policies[name] = policy
+    elif line.startswith("-A "):
+        name, _blank, rest = line[3:].partition(" ")
+        if name not in table.policies:
+            raise LvsError("iptables-save lists a rule of %s, a chain that it does not list: %r" % (name, line))
+        table.lines.setdefault(name, []).append(rest)
+    else:
+        raise LvsError("iptables-save printed a line that cannot be read: %r" % line)
 
 
 def state_of(
