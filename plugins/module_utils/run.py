@@ -34,7 +34,7 @@ def no_commands(changes: Sequence[Change]) -> list[str]:
 
 @dataclass(frozen=True)
 class Concern:
-    """What a module tells the runner: five functions over states and changes.
+    """What a module tells the runner: five functions over states and changes, and what it has beyond them.
 
     ``read()`` gives the state as the kernel has it, restricted to what the options name.
     ``plan(have)`` gives the changes towards what the options ask for.
@@ -43,6 +43,8 @@ class Concern:
     ``listing(state)`` prints a state as that tool lists it, for the diff.
     ``report(state)`` gives more return values, from the state that results.
     ``notes(changes)`` gives the commands that leave our own notes of the changes, for a script of the boot.
+    ``script(changes)`` gives the lines of that script where they differ from the commands: what others built before it,
+    or an earlier run of it, is no reason for them to fail.
     """
 
     read: Callable[[], State]
@@ -52,6 +54,7 @@ class Concern:
     listing: Callable[[State], str]
     report: Callable[[State], dict[str, Any]] = nothing_more
     notes: Callable[[Sequence[Change]], list[str]] = no_commands
+    script: Optional[Callable[[Sequence[Change]], list[str]]] = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def _with_script(done: Done, result: dict[str, Any], with_diff: bool) -> tuple[D
 def _script_of(concern: Concern) -> str:
     """What builds the wanted state from nothing."""
     changes = concern.plan({})
-    return boot.script_of(concern.notes(changes) + concern.commands(changes))
+    return boot.script_of(concern.notes(changes) + (concern.script or concern.commands)(changes))
 
 
 def _carry_out_all(done: Done, script: str) -> None:
