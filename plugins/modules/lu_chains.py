@@ -111,6 +111,8 @@ options:
       - Where the jumps of the nat table stand. V(append) adds a missing one at the end, and leaves one that is there in
         its place. V(first) keeps them at the head of their chain.
       - The jumps of the filter table are always kept at the head.
+      - At the head, only rules of others that jump to a chain without any condition may stand before ours, so that two
+        layouts, or another program that wants to be first, do not move each other for ever.
     type: str
     choices: [append, first]
     default: append

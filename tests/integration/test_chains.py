@@ -200,6 +200,21 @@ def test_two_layouts_live_side_by_side(host):
     assert host.rules() == before
 
 
+def test_two_layouts_at_the_head_do_not_move_each_other(host):
+    host.iptables("-A FORWARD -p icmp -j DROP")
+    host.iptables("-A INPUT -p icmp -j DROP")
+    host.iptables("-t nat -A OUTPUT -p icmp -j RETURN")
+    names = {"services": "B", "mark_masq": "B-M", "postrouting": "B-P", "forward": "B-F", "shield": "B-S"}
+    head = {"position": "first", "forward_accept": True, "shield": {"addresses": ["192.0.2.1"]}, "match_sets": MATCH}
+    host.changed(**head)
+    host.changed(**head, chains=names)
+    for _run in range(2):
+        assert not host.lu_chains(**head)["changed"]
+        assert not host.lu_chains(**head, chains=names)["changed"]
+    for chain in ("FORWARD", "INPUT"):
+        assert "icmp" in host.iptables("-S " + chain).splitlines()[-1]
+
+
 def test_a_missing_set_is_an_error_except_in_check_mode(host):
     before = host.saved()
     assert host.lu_chains(check=True, match_sets=[{"name": "NOT-YET"}])["changed"]

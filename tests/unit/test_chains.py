@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.model import chains
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import check_set, parse, parse_mark
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import commands, listing, parse_save
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import boot_lines, commands, listing, parse_save
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import applied, undone
 
 DEFAULTS: dict[str, Any] = {
@@ -106,6 +106,51 @@ def test_from_nothing_read_the_commands_are_the_same():
     assert commands(chains.towards(layout, {})) == told(**EXPERIMENT_2)
 
 
+def test_the_script_of_the_boot_bears_what_is_there_already():
+    layout = layout_of(layout=True, forward_accept=True)
+    lines = boot_lines(chains.towards(layout, {}), "-nft")
+    portals = '-m comment --comment "lu service portals" -j LU-SERVICES'
+    forward = '-m comment --comment "lu forwarding rules" -j LU-FORWARD'
+    nat, table = "iptables-nft -w 60 -t nat ", "iptables-nft -w 60 -t filter "
+    assert lines[0] == nat + "-N LU-SERVICES 2>/dev/null || " + nat + "-F LU-SERVICES"
+    assert nat + "-A LU-MARK-MASQ -j MARK --set-xmark 0x2000/0x2000" in lines
+    assert "%s-C OUTPUT %s 2>/dev/null || %s-A OUTPUT %s" % (nat, portals, nat, portals) in lines
+    assert lines[-2:] == [
+        "%s-D FORWARD %s 2>/dev/null || true" % (table, forward),
+        "%s-I FORWARD 1 %s" % (table, forward),
+    ]
+
+
+def hook_of(*lines: str) -> Any:
+    text = ["*filter", ":A - [0:0]", ":B - [0:0]", ":FORWARD DROP [0:0]", *("-A FORWARD " + line for line in lines)]
+    return have_of(layout_of(forward_accept=True), "\n".join([*text, ":LU-FORWARD - [0:0]", "COMMIT\n"]))
+
+
+OWN_JUMP = '-m comment --comment "lu forwarding rules" -j LU-FORWARD'
+
+
+@pytest.mark.parametrize(
+    ("lines", "goal"),
+    [
+        (["-j A", OWN_JUMP, "-p tcp -j DROP"], ["A", "LU-FORWARD", "DROP"]),
+        (["-m comment --comment x -j A", "-j B", OWN_JUMP], ["A", "B", "LU-FORWARD"]),
+        (["-j A"], ["LU-FORWARD", "A"]),
+        (["-p tcp -j A", OWN_JUMP], ["LU-FORWARD", "A"]),
+        (["-j ACCEPT", OWN_JUMP], ["LU-FORWARD", "ACCEPT"]),
+        (["-g A", OWN_JUMP], ["LU-FORWARD", "A"]),
+        (["-j A", "-p udp -j DROP", OWN_JUMP], ["LU-FORWARD", "A", "DROP"]),
+        ([OWN_JUMP, "-j A", OWN_JUMP], ["A", "LU-FORWARD"]),
+        ([OWN_JUMP, "-j DROP", OWN_JUMP], ["LU-FORWARD", "DROP"]),
+        (["-j LU-FORWARD", "-j A", OWN_JUMP], ["A", "LU-FORWARD"]),
+    ],
+)
+def test_only_bare_jumps_of_others_may_stand_before_the_head(lines, goal):
+    have = hook_of(*lines)
+    want = after(layout_of(forward_accept=True), have)
+    assert [place.rule.target for place in want[("hook", ("ipv4", "filter", "FORWARD"))]] == goal
+    assert chains.towards(layout_of(forward_accept=True), want) == []
+
+
 def test_experiment_1_has_one_rule_and_no_chain():
     rule = {"address": "169.254.1.100", "port": 80, "protocol": None}
     assert told(ipvs_rules=[rule]) == [
@@ -170,7 +215,7 @@ def test_the_shield_lets_services_pass_before_it_refuses():
         "iptables -t filter -A LU-SHIELD -d 192.0.2.1/32 -p udp -m udp --dport 53 -j RETURN",
         "iptables -t filter -A LU-SHIELD -d 192.0.2.1/32 -m conntrack --ctstate NEW "
         "-j REJECT --reject-with icmp-port-unreachable",
-        'iptables -t filter -A INPUT -m comment --comment "lu virtual address filter" -j LU-SHIELD',
+        'iptables -t filter -I INPUT 1 -m comment --comment "lu virtual address filter" -j LU-SHIELD',
     ]
 
 

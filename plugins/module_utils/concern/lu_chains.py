@@ -15,7 +15,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel import iptables a
 from ansible_collections.lulab.lvs.plugins.module_utils.model import chains as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import chain_names, parse
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_told import guesses
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import FAMILIES, commands, listing
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import FAMILIES, boot_lines, commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
 from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, is_so
 
@@ -81,6 +81,7 @@ def build(params: dict[str, Any]) -> Concern:
         commands=partial(commands, suffix=kernel.SUFFIX[variant]),
         listing=listing,
         report=report,
+        script=partial(boot_lines, suffix=kernel.SUFFIX[variant]),
     )
 
 

@@ -16,6 +16,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset import head
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains import Layout, MatchSet, state_from
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import check_set
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import (
+    LOCK_SECONDS,
     PROGRAM,
     Table,
     parse_save,
@@ -25,8 +26,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import (
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
 
 SEARCH_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-# How long to wait for the lock that all users of legacy iptables share; the nft variant has none.
-LOCK_SECONDS = 60
 CALL_SECONDS = 120
 SUFFIX = {"auto": "", "legacy": "-legacy", "nft": "-nft"}
 PACKAGES = "the package iptables (Debian) or iptables-nft (Red Hat)"

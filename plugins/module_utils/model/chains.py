@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
@@ -340,18 +341,21 @@ def _unused(have: State, key: Tuple[str, str, str]) -> None:
 
 
 def arranged(hook: Hook, wanted: Wanted) -> Hook:
-    """``hook`` with each wanted rule once, others' rules where they are; of equal rules the last stays."""
-    rest: List[Place] = []
-    seen = set()
-    for place in reversed(hook):
-        if place.ours:
-            if place.rule in seen or place.rule not in wanted.anywhere:
-                continue
-            seen.add(place.rule)
-        rest.append(place)
-    rest.reverse()
-    added = [rule for rule in wanted.anywhere if rule not in seen]
-    return (*(Place(rule, True) for rule in wanted.head), *rest, *(Place(rule, True) for rule in added))
+    """``hook`` with each wanted rule once, others' rules where they are; of equal rules the last stays.
+
+    At the head is also what stands behind nothing but bare jumps of others: were it not, two layouts of one host, or
+    another program that wants to be first, would be moved by each run for ever.
+    """
+    head = sum(1 for _place in takewhile(lambda place: place.ours or place.leads, hook))
+    last = {
+        place.rule: number
+        for number, place in enumerate(hook)
+        if place.ours and (place.rule in wanted.anywhere or (number < head and place.rule in wanted.head))
+    }
+    rest = [place for number, place in enumerate(hook) if not place.ours or last.get(place.rule) == number]
+    first = [Place(rule, True, head=True) for rule in wanted.head if rule not in last]
+    added = [Place(rule, True) for rule in wanted.anywhere if rule not in last]
+    return (*first, *rest, *added)
 
 
 # What is told

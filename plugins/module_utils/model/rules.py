@@ -14,7 +14,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 Words = Tuple[str, ...]
 
@@ -80,6 +80,9 @@ def _typed_word(word: str) -> str:
 # Meaning
 
 Option = Tuple[bool, str, Words]  # negated, its name, its values
+Options = FrozenSet[Option]
+# The general options, those of each match, the jump with its target, the target's options.
+Meaning = Tuple[Options, Tuple[Tuple[str, Options], ...], Tuple[str, str], Options]
 
 
 def _options(words: Sequence[str]) -> Iterator[Option]:
@@ -182,7 +185,7 @@ def _printed(group: str, name: str, values: Words) -> Tuple[str, Words]:
         return name, values
 
 
-def meaning(words: Sequence[str]) -> Tuple[object, ...]:
+def meaning(words: Sequence[str]) -> Meaning:
     """A value that two rules share exactly when a packet cannot tell them apart, as far as this knows the options."""
     general: List[Option] = []
     matches: List[Tuple[str, List[Option]]] = []
@@ -200,7 +203,7 @@ def meaning(words: Sequence[str]) -> Tuple[object, ...]:
                 current, options = _by_protocol(general), []
                 matches.append((current, options))
             options.append((negated, *_printed(current, name, values)))
-    plain = frozenset(option for option in general if option[1:] not in _EVERYWHERE)
+    plain = frozenset(option for option in general if option[0] or option[1:] not in _EVERYWHERE)
     said = sorted((name, frozenset(found)) for name, found in matches if found or name not in _OWN_MATCH)
     implied = _IMPLIED.get(target[1], set())
     done = frozenset(option for option in target[2] if option[1:] not in implied)
@@ -222,7 +225,7 @@ class Rule:
     words: Words
 
     @cached_property
-    def meaning(self) -> Tuple[object, ...]:
+    def meaning(self) -> Meaning:
         return meaning(self.words)
 
     def __eq__(self, other: object) -> bool:
@@ -236,8 +239,13 @@ class Rule:
     @property
     def target(self) -> Optional[str]:
         """The chain or target that this jumps to."""
-        name = self.meaning[2][1]  # type: ignore[index]
-        return name or None
+        return self.meaning[2][1] or None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether every packet meets it: it has no condition, and jumps or has a target."""
+        general, matches, (verb, _name), _options = self.meaning
+        return verb == "-j" and not general and all(name == "comment" for name, _said in matches)
 
     def __str__(self) -> str:
         return saved(printed(self.words))

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Unsupported
@@ -34,15 +34,24 @@ ORDER = ("policy", "users", "chain", "hook")
 BUILTINS = {"nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"), "filter": ("INPUT", "FORWARD", "OUTPUT")}
 PROGRAM = {IPV4: "iptables", IPV6: "ip6tables"}
 
+# How long to wait for the lock that all users of legacy iptables share; the nft variant has none.
+LOCK_SECONDS = 60
+
 Rules = Tuple[Rule, ...]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A rule in a builtin chain, and whether it is ours to move."""
+    """A rule in a builtin chain, and whether it is ours to move.
+
+    ``leads``: others' rule among those at the chain's start that do no more than jump to a chain of theirs.
+    ``head``: ours, to be put before all others' rules wherever those are.
+    """
 
     rule: Rule
     ours: bool
+    leads: bool = field(default=False, compare=False)
+    head: bool = field(default=False, compare=False)
 
 
 Hook = Tuple[Place, ...]
@@ -105,7 +114,7 @@ def _refuse_hidden(line: str) -> None:
     hidden = _HIDDEN.match(line)
     if hidden and hidden.group(1) in TABLES:
         words = "table %s holds rules that iptables cannot show, made by another tool ('nft list ruleset' shows them), "
-        remedy = "so that nobody could say what stands there: move those rules to a table of another name, then try again"
+        remedy = "so that nobody can say what stands there: move those rules to a table of another name, then try again"
         raise Unsupported(words % hidden.group(1) + remedy)
 
 
@@ -138,7 +147,7 @@ def state_of(
         for name in names:
             state[("chain", (family, table, name))] = there.rules(name)
         for builtin in BUILTINS[table]:
-            hook = tuple(Place(rule, own(table, rule)) for rule in there.rules(builtin))
+            hook = _hook_of(there, table, builtin, own)
             if (table, builtin) in wanted or any(place.ours for place in hook):
                 state[("hook", (family, table, builtin))] = hook
         state.update(_users(there, family, table, names, own_chains.get(table, ())))
@@ -147,6 +156,16 @@ def state_of(
         if policy:
             state[("policy", (family, builtin))] = policy
     return state
+
+
+def _hook_of(there: Table, table: str, builtin: str, own: Own) -> Hook:
+    places = []
+    leads = True
+    for rule in there.rules(builtin):
+        ours = own(table, rule)
+        leads = leads and (ours or (rule.is_bare and rule.target in there.policies))
+        places.append(Place(rule, ours, leads=leads and not ours))
+    return tuple(places)
 
 
 def _users(
@@ -233,7 +252,8 @@ def _steps(chain: str, before: Hook, after: Hook, settled: Counter[Rule]) -> Lis
     for number, place in enumerate(after, 1):
         if place.ours and missing[place.rule] > 0:
             missing[place.rule] -= 1
-            append = length < number
+            # A script of the boot finds others' rules where none were when it was written.
+            append = length < number and not place.head
             length += 1
             steps.append(Step("-A" if append else "-I", chain, (() if append else (str(number),)) + place.rule.words))
     return steps
@@ -309,6 +329,29 @@ def commands(changes: Sequence[Change], suffix: str = "") -> List[str]:
         for (family, table), steps in transactions(changes).items()
         for step in steps
     ]
+
+
+def boot_lines(changes: Sequence[Change], suffix: str = "") -> List[str]:
+    """Commands that build what ``changes`` create on top of any rules of others, and of what an earlier run built."""
+    lines = []
+    for (family, table), steps in transactions(changes).items():
+        front = "%s%s -w %d -t %s " % (PROGRAM[family], suffix, LOCK_SECONDS, table)
+        for step in steps:
+            verb = "jump" if step.verb == "-A" and step.chain in BUILTINS[table] else step.verb
+            lines += [
+                front + line.format(chain=step.chain, all=typed(step.words), rule=typed(step.words[1:]), front=front)
+                for line in _BOOT[verb]
+            ]
+    return lines
+
+
+# What a step is in a script of the boot; ``rule`` is what follows the number of an insertion.
+_BOOT = {
+    "-N": ("-N {chain} 2>/dev/null || {front}-F {chain}",),
+    "-A": ("-A {chain} {all}",),
+    "jump": ("-C {chain} {all} 2>/dev/null || {front}-A {chain} {all}",),
+    "-I": ("-D {chain} {rule} 2>/dev/null || true", "-I {chain} {all}"),
+}
 
 
 def listing(state: State) -> str:
