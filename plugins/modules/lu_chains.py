@@ -157,9 +157,16 @@ options:
     description:
       - Accept marked traffic, and answers of known connections, at the head of filter C(FORWARD), where the policy is
         to drop, as Docker sets it.
-      - Without it this module warns of such a policy.
+      - A request carries the mark on the host that balances it only. A host that passes it on from there, to a pod of
+        its own, needs O(forward_networks) as well.
     type: bool
     default: false
+  forward_networks:
+    description:
+      - With O(forward_accept), networks to which and from which everything is accepted, marked or not, such as those of
+        the pods of all hosts.
+    type: list
+    elements: str
   shield:
     description:
       - Refuse connections to virtual addresses that are not for a service. A virtual address is one of the host's own,
@@ -231,6 +238,7 @@ EXAMPLES = r"""
     outside: [172.16.0.0/16]
     kube_proxy: true
     forward_accept: true
+    forward_networks: [172.16.0.0/16]
 
 - name: Refuse connections to other ports of the virtual address
   lulab.lvs.lu_chains:

@@ -79,10 +79,17 @@ def a_mark(draw):
     return draw(st.sampled_from(["0x%x/0x%x" % (value, mask), "%d/%d" % (value, mask), "0x%x" % value]))
 
 
-@st.composite
-def an_outside(draw):
-    networks = st.sampled_from(["10.0.0.0/8", "172.16.0.0/12", "192.0.2.7", "fd00::/8"])
-    return {"masquerade": "outside", "outside": draw(st.lists(networks, min_size=1, max_size=3, unique=True))}
+some_networks = st.lists(
+    st.sampled_from(["10.0.0.0/8", "172.16.0.0/12", "192.0.2.7", "fd00::/8"]), min_size=1, max_size=3, unique=True
+)
+
+
+def an_outside():
+    return st.builds(lambda networks: {"masquerade": "outside", "outside": networks}, some_networks)
+
+
+def a_forwarding():
+    return st.builds(lambda networks: {"forward_accept": True, "forward_networks": networks}, some_networks)
 
 
 def meant(service):
@@ -114,7 +121,7 @@ layouts = st.builds(
             ),
         },
     ),
-    st.sampled_from([{}, {"masquerade": "host"}]) | an_outside(),
+    st.sampled_from([{}, {"masquerade": "host"}]) | an_outside() | a_forwarding(),
 )
 
 

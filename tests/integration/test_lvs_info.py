@@ -58,6 +58,7 @@ LAYOUT: dict[str, Any] = {
     "outside": ["10.0.0.0/8", "192.168.0.0/16"],
     "kube_proxy": True,
     "forward_accept": True,
+    "forward_networks": ["172.16.0.0/24", "172.16.1.0/24"],
     "shield": {"addresses": ["169.254.2.100"], "service_sets": ["ALL"]},
 }
 ADDRESSES = [{"interface": "e0", "addresses": ["169.254.2.101"], "arp_exclusive": True}]

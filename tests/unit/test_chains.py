@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "kube_proxy": False,
     "ipvs_rules": None,
     "forward_accept": False,
+    "forward_networks": None,
     "shield": None,
     "family": "ipv4",
 }
@@ -202,6 +203,17 @@ def test_the_hosts_own_traffic_only_means_no_jump_in_prerouting():
     assert not [line for line in told(**EXPERIMENT_2, masquerade="host") if "PREROUTING" in line]
 
 
+def test_networks_are_accepted_both_ways_each_in_its_family():
+    networks = ["172.16.0.0/24", "fd00::/64", "172.16.1.0/24"]
+    lines = told(forward_accept=True, forward_networks=networks, family="both")
+    comment = ' -m comment --comment "lu forwarding of networks" -j ACCEPT'
+    assert [line for line in lines if line.endswith(comment)] == [
+        program + " -t filter -A LU-FORWARD %s %s" % (way, network) + comment
+        for program, network in zip(("iptables", "iptables", "ip6tables"), sorted(networks))
+        for way in ("-s", "-d")
+    ]
+
+
 def test_the_shield_lets_services_pass_before_it_refuses():
     shield = {
         "addresses": None,
@@ -348,6 +360,12 @@ def test_marks_are_read(text, value, mask):
         ({"masquerade": "outside", "outside": ["x"]}, "outside[0]: 'x'"),
         ({"masquerade": "outside", "outside": ["0.0.0.0/0"]}, "nothing is outside it"),
         ({"masquerade": "outside", "outside": ["fd00::/8"]}, "it is ipv6"),
+        ({"masquerade": "outside", "outside": ["fe80::%eth0/64"], "family": "ipv6"}, "a rule knows no zone"),
+        ({"forward_networks": ["10.0.0.0/8"]}, "it goes with 'forward_accept: true'"),
+        ({"forward_accept": True, "forward_networks": ["::/0"], "family": "ipv6"}, "forward_networks[0]: '::/0'"),
+        ({"forward_accept": True, "forward_networks": ["10.0.0.1/8"]}, "the network is 10.0.0.0/8"),
+        ({"shield": {"addresses": ["fe80::1%eth0"]}, "family": "ipv6"}, "shield.addresses[0]: 'fe80::1%eth0'"),
+        ({"ipvs_rules": [{"address": "fe80::1%eth0", "port": 80}], "family": "ipv6"}, "ipvs_rules[0].address"),
         ({"shield": {"service_sets": ["S"]}}, "shield.addresses: None"),
         ({"shield": {"addresses": ["169.254.1.300"]}}, "shield.addresses[0]: '169.254.1.300'"),
     ],

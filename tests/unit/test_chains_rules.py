@@ -76,6 +76,7 @@ def test_two_ways_of_saying_one_thing_are_one_rule(one, other):
         ("-j A", "-j B"),
         ("-j A", ""),
         ("! -s 10.0.0.0/8 -j A", "-s 10.0.0.0/8 -j A"),
+        ("! -s 0.0.0.0/0 -j A", "-j A"),
         ("-m mark ! --mark 1 -j A", "-m mark --mark 1 -j A"),
         ("-m comment --comment x -j A", "-m comment --comment y -j A"),
         ("-m comment --comment x -j A", "-j A"),
@@ -108,6 +109,7 @@ def test_a_comment_survives_iptables_and_the_shell(text):
 def test_any_text_is_read_without_an_error(text):
     words = split(text)
     assert Rule(words) == Rule(words)
+    assert hash(Rule(words)) == hash(Rule(words))
     str(Rule(words))
 
 

@@ -58,6 +58,7 @@ OPTIONS: dict[str, Any] = {
     "kube_proxy": {"type": "bool", "default": False},
     "ipvs_rules": {"type": "list", "elements": "dict", "options": SERVICE},
     "forward_accept": {"type": "bool", "default": False},
+    "forward_networks": NAMES,
     "shield": {"type": "dict", "options": SHIELD},
     "family": {"type": "str", "choices": ["ipv4", "ipv6", "both"], "default": "ipv4"},
     "variant": VARIANT,

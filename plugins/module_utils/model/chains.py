@@ -123,6 +123,7 @@ class Layout:
     outside: Tuple[str, ...] = ()
     kube_proxy: bool = False
     forward_accept: bool = False
+    forward_networks: Tuple[str, ...] = ()
     shield: Shield = Shield()
 
     def own_chains(self) -> Dict[str, List[str]]:
@@ -175,21 +176,23 @@ def _postrouting(layout: Layout, family: str) -> Rules:
 
 
 def _forward(layout: Layout, family: str) -> Optional[Rules]:
-    """Requests carry the mark; what comes back passes FORWARD without it, so it is told by its connection."""
+    """Requests carry the mark; what comes back passes FORWARD without it, so it is told by its connection.
+
+    Only the host that balances a request marks it. Where that is another one, it is told by its network, as kube-proxy
+    does with the cluster's.
+    """
     if not layout.forward_accept:
         return None
+    networks = [cidr for cidr in layout.forward_networks if family_of(cidr) == family]
+    by_mark = ("-m", "mark", "--mark", layout.mark.match)
+    known = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
     return (
-        Rule((*_comment("lu forwarding of marked traffic"), "-m", "mark", "--mark", layout.mark.match, "-j", "ACCEPT")),
-        Rule(
-            (
-                *_comment("lu forwarding of replies"),
-                "-m",
-                "conntrack",
-                "--ctstate",
-                "RELATED,ESTABLISHED",
-                "-j",
-                "ACCEPT",
-            )
+        Rule((*_comment("lu forwarding of marked traffic"), *by_mark, "-j", "ACCEPT")),
+        Rule((*_comment("lu forwarding of replies"), *known, "-j", "ACCEPT")),
+        *(
+            Rule((way, cidr, *_comment("lu forwarding of networks"), "-j", "ACCEPT"))
+            for cidr in networks
+            for way in ("-s", "-d")
         ),
     )
 

@@ -68,9 +68,10 @@ def parse(params: Mapping[str, Any]) -> Layout:
         ipvs_rules=_services("ipvs_rules", params["ipvs_rules"] or [], families),
         first=params["position"] == "first",
         masquerade=params["masquerade"],
-        outside=_outside(params),
+        outside=_outside(params, families),
         kube_proxy=params["kube_proxy"],
         forward_accept=params["forward_accept"],
+        forward_networks=_forward_networks(params, families),
         shield=shield or Shield(),
     )
     if present and not layout.managed and params["ipvs_rules"] is None and params["match_sets"] is None:
@@ -188,7 +189,13 @@ def _set_name(parameter: str, name: str) -> str:
     return name
 
 
+def _without_zone(parameter: str, value: str) -> None:
+    if "%" in value:
+        raise BadInput(parameter, value, "a rule knows no zone: leave out what begins with %")
+
+
 def _address(parameter: str, value: str, families: Sequence[str]) -> str:
+    _without_zone(parameter, value)
     try:
         address = str(ipaddress.ip_address(value))
     except ValueError:
@@ -214,15 +221,28 @@ def _services(
     return tuple(result)
 
 
-def _outside(params: Mapping[str, Any]) -> Tuple[str, ...]:
+def _outside(params: Mapping[str, Any], families: Sequence[str]) -> Tuple[str, ...]:
     given = params["outside"] or []
     if bool(given) != (params["masquerade"] == "outside"):
         raise BadInput(
             "outside", given, "'masquerade: outside' goes with the networks whose traffic keeps its source in 'outside'"
         )
+    return _networks("outside", given, families, "nothing is outside it")
+
+
+def _forward_networks(params: Mapping[str, Any], families: Sequence[str]) -> Tuple[str, ...]:
+    given = params["forward_networks"] or []
+    if given and not params["forward_accept"]:
+        raise BadInput("forward_networks", given, "it goes with 'forward_accept: true'")
+    return _networks("forward_networks", given, families, "it is every network: have the policy of FORWARD accept")
+
+
+def _networks(parameter: str, given: Sequence[str], families: Sequence[str], whole: str) -> Tuple[str, ...]:
+    """Networks in canonical form; ``whole`` says why one of all addresses is not usable."""
     result: List[str] = []
     for place, value in enumerate(given):
-        where = "outside[%d]" % place
+        where = "%s[%d]" % (parameter, place)
+        _without_zone(where, value)
         try:
             network = ipaddress.ip_network(value, strict=False)
         except ValueError:
@@ -230,11 +250,11 @@ def _outside(params: Mapping[str, Any]) -> Tuple[str, ...]:
         if str(network) != str(ipaddress.ip_interface(value)):
             raise BadInput(where, value, "bits are set behind its prefix length: the network is %s" % network)
         if network.prefixlen == 0:
-            raise BadInput(where, value, "nothing is outside it")
-        if family_of(str(network)) not in (FAMILIES if params["family"] == "both" else (params["family"],)):
+            raise BadInput(where, value, whole)
+        if family_of(str(network)) not in families:
             raise BadInput(where, value, "it is %s: set 'family: both'" % family_of(str(network)))
         if str(network) in result:
-            raise BadInput(where, value, "outside[%d] is the same" % result.index(str(network)))
+            raise BadInput(where, value, "%s[%d] is the same" % (parameter, result.index(str(network))))
         result.append(str(network))
     return tuple(result)
 

@@ -126,7 +126,8 @@ def _postrouting(rules: Rules) -> Dict[str, Any]:
 
 def _forward(rules: Rules) -> Dict[str, Any]:
     marks = [_value(rule, "--mark") for rule in rules if "--mark" in rule.words]
-    told: Dict[str, Any] = {"forward_accept": True}
+    networks = dict.fromkeys(_value(rule, "-s") for rule in rules if "-s" in rule.words)
+    told: Dict[str, Any] = {"forward_accept": True, **({"forward_networks": list(networks)} if networks else {})}
     # Matched, a mark of all bits is printed without them; as an option that would be a mask of its own bits.
     return {**told, "mark": marks[0] if "/" in marks[0] else marks[0] + "/0xffffffff"} if marks else told
 
