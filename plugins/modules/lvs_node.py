@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Checks that the host can do what is asked of it, loads kernel modules, then sets sysctls, in this order,
     because C(net.ipv4.vs.conntrack) exists only once C(ip_vs) is loaded.
-  - Writes each sysctl's value from before the first change to C(/var/lib/lulab-lvs/node.json), so that O(state=absent)
-    puts it back. The values do not survive a reboot, the file does.
+  - Writes each sysctl's value from before the first change to C(/var/lib/lulab-lvs/node.json), with who wants which
+    value, so that O(state=absent) puts it back. The values do not survive a reboot, the file does.
   - Nothing is changed unless all checks pass.
 author: The lulab.lvs founders (@lulab)
 extends_documentation_fragment:
@@ -24,18 +24,27 @@ options:
   state:
     description:
       - V(present) makes the host ready.
-      - V(absent) puts back the sysctls that were changed and forgets all records. Kernel modules stay loaded, as
-        others may use them by now.
+      - V(absent) puts back the sysctls that were changed for O(owner) and forgets its records. What another owner wants
+        too stays until that one is taken back, and a sysctl that is gone by now is only forgotten.
+      - Kernel modules stay loaded, as others may use them by now.
     type: str
     choices: [present, absent]
     default: present
+  owner:
+    description:
+      - On whose behalf it is done. What one owner asked for is not taken back with what another one did.
+      - The roles of the experiments are C(experiments).
+    type: str
+    default: node
   kernel_modules:
     description: Kernel modules to load.
     type: list
     elements: str
     default: []
   sysctls:
-    description: Sysctls to set, by dotted name.
+    description:
+      - Sysctls to set, by dotted name, each to a number or a text; V(true) is V(1) and V(false) is V(0).
+      - One that does not exist is refused, unless one of O(kernel_modules) is still to be loaded, which may bring it.
     type: dict
     default: {}
   holds:
@@ -49,7 +58,7 @@ options:
     elements: str
     default: []
   free:
-    description: Addresses that no interface of this host may have, checked as long as the host has no records.
+    description: Addresses that no interface of this host may have, checked as long as O(owner) has no records here.
     type: list
     elements: str
     default: []
@@ -64,13 +73,16 @@ options:
       - Records that differ from it are returned as RV(stale), so that what they describe can be removed.
     type: dict
   forget_others:
-    description: Forget every record but O(record).
+    description: Forget every record of O(owner) but O(record).
     type: bool
     default: false
   hold:
     description:
+      - Only check, and change nothing.
       - As a step of M(lulab.lvs.lvs_apply), leave out the steps after this one when there is something to do before
         them, which are RV(missing_tools) to install and what RV(stale) describes to remove.
+      - Leave them out too when O(record) is not among RV(records) yet, so that every host of a play can be checked
+        before one of them is changed.
     type: bool
     default: false
 """
@@ -86,6 +98,12 @@ EXAMPLES = r"""
 - name: Put back what was changed
   lulab.lvs.lvs_node:
     state: absent
+
+- name: Let the host forward on behalf of the firewall's playbook, whatever others take back
+  lulab.lvs.lvs_node:
+    owner: firewall
+    sysctls:
+      net.ipv4.ip_forward: true
 """
 
 RETURN = r"""
@@ -101,7 +119,7 @@ missing_tools:
   elements: str
   returned: success
 records:
-  description: All records on the host, oldest first, after this task.
+  description: All records of O(owner) on the host, oldest first, after this task.
   type: list
   elements: dict
   returned: success

@@ -9,6 +9,7 @@ import json
 from functools import partial
 from typing import Any
 
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import node as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.model import node as model
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State, plan
@@ -16,6 +17,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTION
 
 OPTIONS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "owner": {"type": "str", "default": "node"},
     "kernel_modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},
     "holds": {"type": "list", "elements": "str", "default": []},
@@ -31,6 +33,7 @@ OPTIONS: dict[str, Any] = {
 
 def build(params: dict[str, Any]) -> Concern:
     node = model.parse(params)
+    _check_hold(params)
     present = params["state"] == "present"
     ledger = kernel.ledger_file(params["netns"])
 
@@ -40,18 +43,28 @@ def build(params: dict[str, Any]) -> Concern:
         return kernel.read(node, ledger)
 
     def towards(have: State) -> list[Change]:
-        want = model.prepared(node, have) if present else model.restored(have)
+        if params["hold"]:
+            return []
+        want = model.prepared(node, have) if present else model.restored(node.owner, have)
         return plan(have, want, model.ORDER, removals_first=False)
 
     def report(state: State) -> dict[str, Any]:
-        records = model.ledger_of(state).records
+        records = model.ledger_of(state).share(node.owner).records
         missing = kernel.missing_tools(node)
         stale = [json.loads(text) for text in records if text != node.record]
+        in_the_way = missing or stale or not model.is_noted(node, state)
         return {
             "missing_tools": missing,
             "records": [json.loads(text) for text in records],
             "stale": stale,
-            "held_up": params["hold"] and bool(missing or stale),
+            "held_up": bool(params["hold"] and in_the_way),
         }
 
     return Concern(read, towards, partial(kernel.apply, path=ledger), model.commands, model.listing, report)
+
+
+def _check_hold(params: dict[str, Any]) -> None:
+    """Raise ``BadInput`` for what would change the host beside ``hold``, which only looks."""
+    for option, idle in (("state", "present"), ("boot_script", None), ("forget_others", False)):
+        if params["hold"] and params.get(option) != idle:
+            raise BadInput(option, params[option], "leave it out together with hold, which changes nothing")

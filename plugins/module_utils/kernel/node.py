@@ -8,9 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import Any, Callable, Hashable, Sequence
 
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError, Refused, Unsupported
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import (
+    BadInput,
+    LvsError,
+    Refused,
+    Unsupported,
+    errno_words,
+)
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import interface_holding, route_covering
 from ansible_collections.lulab.lvs.plugins.module_utils.model.node import LEDGER, Ledger, Node, from_json, to_json
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
@@ -31,7 +38,7 @@ def read(node: Node, path: str) -> State:
     for name in node.kernel_modules:
         if _loaded(name):
             state[("module", name)] = True
-    for name in {*node.sysctls, *(name for name, _value in ledger.sysctls)}:
+    for name in {*node.sysctls, *ledger.share(node.owner).sysctls}:
         value = read_sysctl(name)
         if value is not None:
             state[("sysctl", name)] = value
@@ -55,11 +62,18 @@ def sysctl_path(name: str) -> str:
 
 
 def read_sysctl(name: str) -> str | None:
+    """The value of a sysctl; None when this kernel has none of that name."""
     try:
-        with open(sysctl_path(name), encoding="ascii") as file:
+        with open(sysctl_path(name), encoding="utf-8", errors="surrogateescape") as file:
             return " ".join(file.read().split())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except IsADirectoryError:
+        raise BadInput("sysctls", name, "it is a folder of sysctls: name one that is in it") from None
+    except PermissionError:
+        raise BadInput("sysctls", name, "it can only be written, so that it has no value to keep") from None
+    except OSError as error:
+        raise LvsError("sysctl %s cannot be read: %s" % (name, errno_words(error.errno or 0))) from error
 
 
 def _loaded(name: str) -> bool:
@@ -82,6 +96,8 @@ def check_host(node: Node, ledger_path: str) -> None:
                 "distribution's further modules (linux-modules-extra, kernel-modules-extra)"
                 % (os.uname().release, name)
             )
+    if all(map(_loaded, node.kernel_modules)):
+        _check_sysctls(node)
     for address in node.holds:
         if interface_holding(address) is None:
             raise BadInput(
@@ -89,7 +105,7 @@ def check_host(node: Node, ledger_path: str) -> None:
             )
     for address in node.free:
         interface = interface_holding(address)
-        if interface is not None and not read_ledger(ledger_path):
+        if interface is not None and not read_ledger(ledger_path).share(node.owner).records:
             raise BadInput("free", address, "interface %s of this host has that address already" % interface)
     for address in node.reaches:
         if route_covering(address) is None:
@@ -98,6 +114,13 @@ def check_host(node: Node, ledger_path: str) -> None:
                 address,
                 "no route of this host covers it; a default route would ('ip route add default via ...')",
             )
+
+
+def _check_sysctls(node: Node) -> None:
+    """Raise ``BadInput`` for a sysctl that is not there, once there is no module left to load that may bring it."""
+    for name in node.sysctls:
+        if read_sysctl(name) is None:
+            raise BadInput("sysctls", name, "this kernel has no such sysctl; if a module brings it, load that too")
 
 
 def missing_tools(node: Node) -> list[str]:
@@ -112,10 +135,17 @@ def apply(changes: Sequence[Change], path: str) -> None:
         try:
             _APPLY[change.kind](change, path)
         except OSError as error:
-            raise Refused(change, "%s %s: %s" % (change.kind, change.key, error), done) from error
+            raise Refused(change, _words(change, error), done) from error
         except Unsupported as error:
             raise Refused(change, str(error), done) from error
         done.append(change)
+
+
+def _words(change: Change, error: OSError) -> str:
+    what = "%s %s" % (change.kind, change.key)
+    if change.kind == "sysctl" and not change.removes:
+        what = "sysctl %s = %r" % (change.key, change.after)
+    return "%s: %s" % (what.rstrip(), errno_words(error.errno or 0))
 
 
 def _apply_module(change: Change, _path: str) -> None:
@@ -131,18 +161,18 @@ def _apply_ledger(change: Change, path: str) -> None:
         os.unlink(path)
         return
     # A sysctl that a module brings along has no value to remember until that module is loaded, just before this.
-    known = tuple((name, read_sysctl(name) if value is None else value) for name, value in change.after.sysctls)
+    before = {name: read_sysctl(name) if value is None else value for name, value in change.after.before.items()}
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     temporary = path + ".new"
     with open(temporary, "w", encoding="utf-8") as file:
-        file.write(to_json(Ledger(known, change.after.records)))
+        file.write(to_json(replace(change.after, before=before)))
     os.replace(temporary, path)
 
 
 def _apply_sysctl(change: Change, _path: str) -> None:
     if change.removes:  # it came with a module; what it was then is in the ledger
         return
-    with open(sysctl_path(str(change.key)), "w", encoding="ascii") as file:
+    with open(sysctl_path(str(change.key)), "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(change.after)
 
 

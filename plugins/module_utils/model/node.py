@@ -3,8 +3,8 @@
 
 """A node made ready, as values: kernel modules loaded, sysctls set, and what was there before written down.
 
-The ledger is what the host remembers of us: each sysctl's value from before our first change,
-and the records of the experiments whose objects stand on it.
+The ledger is what the host remembers of us: each sysctl's value from before our first change, who wants which value
+of it, and the records of what each owner built. An owner takes back its own; what another wants stays.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
@@ -22,14 +22,15 @@ ORDER = ("module", "ledger", "sysctl")
 LEDGER = ("ledger", "")
 
 _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
+_OWNER_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SYSCTL_NAME = re.compile(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_@:-]+)+\Z")
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """``sysctls``: (name, value before our first change) pairs; ``records``: JSON texts, oldest first."""
+class Share:
+    """What one owner has in the ledger. ``sysctls``: the value that it wants; ``records``: JSON texts, oldest first."""
 
-    sysctls: tuple[tuple[str, Optional[str]], ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict, hash=False)
     records: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -37,9 +38,34 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class Ledger:
+    """``before``: each sysctl's value before our first change; ``shares``: what each owner has, by its name."""
+
+    before: Mapping[str, Optional[str]] = field(default_factory=dict, hash=False)
+    shares: Mapping[str, Share] = field(default_factory=dict, hash=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.shares)
+
+    def share(self, owner: str) -> Share:
+        return self.shares.get(owner, Share())
+
+    def wanted(self, name: str) -> dict[str, str]:
+        """The owners that want a value of the sysctl ``name``, and which."""
+        return {owner: share.sysctls[name] for owner, share in self.shares.items() if name in share.sysctls}
+
+    def with_share(self, owner: str, share: Share) -> Ledger:
+        """The ledger with ``share`` in place of the owner's own; what nobody wants any more is forgotten."""
+        shares = {**self.shares, owner: share}
+        after = Ledger(self.before, {name: shares[name] for name in sorted(shares) if shares[name]})
+        return replace(after, before={name: value for name, value in self.before.items() if after.wanted(name)})
+
+
+@dataclass(frozen=True)
 class Node:
     """What the options ask for, and what must be true of the host before anything is changed."""
 
+    owner: str
     kernel_modules: tuple[str, ...]
     sysctls: Mapping[str, str]
     holds: tuple[str, ...]
@@ -54,15 +80,15 @@ def parse(params: Mapping[str, Any]) -> Node:
     for place, name in enumerate(params["kernel_modules"]):
         if not _MODULE_NAME.match(name):
             raise BadInput("kernel_modules[%d]" % place, name, "give a kernel module's name, such as ip_vs")
-    for name in params["sysctls"]:
-        if not _SYSCTL_NAME.match(name) or ".." in name:
-            raise BadInput("sysctls", name, "give a sysctl's dotted name, such as net.ipv4.ip_forward")
+    if not _OWNER_NAME.match(params["owner"]):
+        raise BadInput("owner", params["owner"], "give letters, digits, '_' and '-', such as node")
     for option in ("holds", "reaches", "free"):
         for place, address in enumerate(params[option]):
             check_address("%s[%d]" % (option, place), address)
     return Node(
+        owner=params["owner"],
         kernel_modules=tuple(params["kernel_modules"]),
-        sysctls={name: " ".join(str(value).split()) for name, value in params["sysctls"].items()},
+        sysctls={name: _sysctl(name, value) for name, value in params["sysctls"].items()},
         holds=tuple(params["holds"]),
         reaches=tuple(params["reaches"]),
         free=tuple(params["free"]),
@@ -70,6 +96,15 @@ def parse(params: Mapping[str, Any]) -> Node:
         record=json.dumps(params["record"], sort_keys=True) if params["record"] else None,
         forget_others=params["forget_others"],
     )
+
+
+def _sysctl(name: str, value: object) -> str:
+    """The value as /proc shows it: what YAML reads as true is 1 there."""
+    if not _SYSCTL_NAME.match(name) or ".." in name:
+        raise BadInput("sysctls", name, "give a sysctl's dotted name, such as net.ipv4.ip_forward")
+    if not isinstance(value, (bool, int, str)):
+        raise BadInput("sysctls.%s" % name, value, "give a number, or a text for several")
+    return " ".join(str(int(value) if isinstance(value, bool) else value).split())
 
 
 def check_address(parameter: str, address: str) -> None:
@@ -90,22 +125,37 @@ def prepared(node: Node, have: State) -> dict[Any, Any]:
     want.update({("module", name): True for name in node.kernel_modules})
     want.update({("sysctl", name): value for name, value in node.sysctls.items()})
     ledger = ledger_of(have)
-    before = dict(ledger.sysctls)
+    before = dict(ledger.before)
     for name, value in node.sysctls.items():
         now = have.get(("sysctl", name))
-        if name not in before and now != value:
-            before[name] = now
-    records = [text for text in ledger.records if not (node.forget_others and text != node.record)]
+        if now != value:
+            before.setdefault(name, now)
+    share = ledger.share(node.owner)
+    ours = {**share.sysctls, **{name: value for name, value in node.sysctls.items() if name in before}}
+    records = [text for text in share.records if not (node.forget_others and text != node.record)]
     if node.record and node.record not in records:
         records.append(node.record)
-    return _with_ledger(want, Ledger(tuple(sorted(before.items())), tuple(records)))
+    return _with_ledger(want, replace(ledger, before=before).with_share(node.owner, Share(ours, tuple(records))))
 
 
-def restored(have: State) -> dict[Any, Any]:
-    """The state before our first change, as far as the ledger knows it; modules stay, others may use them."""
+def restored(owner: str, have: State) -> dict[Any, Any]:
+    """The state without what ``owner`` asked for: each sysctl as another owner wants it, or as it was before all of us.
+
+    A sysctl that is gone, with its interface or its module, is only forgotten. Modules stay, others may use them.
+    """
     want = dict(have)
-    want.update({("sysctl", name): value for name, value in ledger_of(have).sysctls if value is not None})
-    return _with_ledger(want, Ledger())
+    ledger = ledger_of(have)
+    after = ledger.with_share(owner, Share())
+    for name in ledger.share(owner).sysctls:
+        values = [*after.wanted(name).values(), ledger.before.get(name)]
+        if ("sysctl", name) in have and values[0] is not None:
+            want[("sysctl", name)] = values[0]
+    return _with_ledger(want, after)
+
+
+def is_noted(node: Node, have: State) -> bool:
+    """Whether the host knows of the record already; a node without one has nothing to note."""
+    return node.record is None or node.record in ledger_of(have).share(node.owner).records
 
 
 def _with_ledger(state: dict[Any, Any], ledger: Ledger) -> dict[Any, Any]:
@@ -128,23 +178,38 @@ def commands(changes: Sequence[Change]) -> list[str]:
 
 
 def listing(state: State) -> str:
-    """Modules and sysctls a line each, as ``lsmod`` and ``sysctl`` name them, then the records."""
+    """Modules and sysctls a line each, as ``lsmod`` and ``sysctl`` name them, then the records.
+
+    A sysctl that several owners want names them: what is taken back of it, and what is not, is told by that.
+    """
+    ledger = ledger_of(state)
     lines = ["module %s" % key for kind, key in state if kind == "module"]
-    lines += ["%s = %s" % (key, value) for (kind, key), value in state.items() if kind == "sysctl"]
-    lines += ["record %s" % text for text in ledger_of(state).records]
+    for (kind, name), value in state.items():
+        if kind == "sysctl":
+            owners = list(ledger.wanted(str(name)))
+            lines.append("%s = %s%s" % (name, value, "  # for " + ", ".join(owners) if len(owners) > 1 else ""))
+    lines += ["record %s" % text for share in ledger.shares.values() for text in share.records]
     return "".join("%s\n" % line for line in sorted(lines))
 
 
 def to_json(ledger: Ledger) -> str:
-    records = [json.loads(text) for text in ledger.records]
-    return json.dumps({"sysctls": dict(ledger.sysctls), "records": records}, indent=1, sort_keys=True) + "\n"
+    owners = {
+        owner: {"sysctls": dict(share.sysctls), "records": [json.loads(text) for text in share.records]}
+        for owner, share in ledger.shares.items()
+    }
+    return json.dumps({"before": dict(ledger.before), "owners": owners}, indent=1, sort_keys=True) + "\n"
 
 
 def from_json(text: str) -> Ledger:
     """The ledger in ``text``; raises ``ValueError`` for anything else."""
     try:
         found = json.loads(text)
-        records = tuple(json.dumps(record, sort_keys=True) for record in found["records"])
-        return Ledger(tuple(sorted(found["sysctls"].items())), records)
+        shares = {owner: _share(share) for owner, share in sorted(found["owners"].items())}
+        return Ledger(dict(found["before"].items()), shares)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a ledger: %s" % error) from error
+
+
+def _share(found: Mapping[str, Any]) -> Share:
+    records = tuple(json.dumps(record, sort_keys=True) for record in found["records"])
+    return Share(dict(found["sysctls"].items()), records)
