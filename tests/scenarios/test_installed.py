@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -43,6 +44,17 @@ def installed(tmp_path_factory):
     # Only the folder is looked into: what the machine has elsewhere counts as installed already.
     run(install, folder, ANSIBLE_COLLECTIONS_PATH=str(folder))
     return folder
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_a_requirements_file_installs_it(installed, tmp_path, page):
+    (shown,) = re.findall(r"^```yaml\n(collections:\n.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+    (tmp_path / "requirements.yml").write_text(shown, encoding="utf-8")
+    (archive,) = installed.glob("lulab-lvs-*.tar.gz")
+    (tmp_path / archive.name).symlink_to(archive)
+    words = ["ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", str(tmp_path)]
+    run(words, tmp_path, ANSIBLE_COLLECTIONS_PATH=str(tmp_path))
+    assert (tmp_path / "ansible_collections/lulab/lvs/MANIFEST.json").exists()
 
 
 def test_nothing_of_the_workshop_is_in_the_archive(installed):

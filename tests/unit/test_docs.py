@@ -85,6 +85,12 @@ def test_readme_names_whatever_the_collection_has():
         assert not [path.stem for path in (CHECKOUT / "plugins/filter").glob("*.py") if "`%s`" % path.stem not in text]
 
 
+@pytest.mark.parametrize("page", pages())
+def test_the_archive_has_the_collections_version(page):
+    (version,) = re.findall(r"^version: (\S+)$", read("galaxy.yml"), flags=re.MULTILINE)
+    assert set(re.findall(r"lulab-lvs-(.+?)\.tar\.gz", read(page))) <= {version}
+
+
 def test_what_a_page_shows_is_compared():
     shown = ("  -> 10.0.0.1:80    Masq    1      0          2", "answers  b  a", "...")
     assert not missing(shown, "answers a b\n  -> 10.0.0.1:80  Masq  1  3  4\nmore\n")
