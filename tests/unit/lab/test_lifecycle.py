@@ -83,6 +83,15 @@ def test_too_little_space_for_the_disks_is_named(tmp_path: Path) -> None:
     assert "99 MB of 100 MB" in str(needs.missing_room(tmp_path, 2, lambda _folder: 99 << 20)[0])
 
 
+def test_who_does_not_answer_in_time_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = {"Host0": "0", "Host1": "60"}
+    monkeypatch.setattr(lifecycle, "GREET_SECONDS", 1)
+    monkeypatch.setattr(
+        lifecycle.ssh, "greet", lambda _lab_dir, name: subprocess.Popen(["sleep", waits[name]], stderr=subprocess.PIPE)
+    )
+    assert lifecycle._silent(tmp_path, list(waits)) == {"Host1": "no answer within 1 s"}
+
+
 def test_a_first_process_that_ended_at_once_is_no_lab(tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as ended:
         ended.wait()

@@ -26,6 +26,7 @@ from supervisor import ANSWERS, DEAD, read_json, write_json
 
 STOP_SECONDS = 15
 LOCK_SECONDS = 5
+GREET_SECONDS = 20
 TAIL = 15
 STATE_FILES = ("supervisor.json", "wanted.json", "status.json", "ssh_config", "known_hosts")
 
@@ -115,10 +116,12 @@ def _silent(lab_dir: Path, names: list[str]) -> dict[str, str]:
     silent = {}
     for name, process in [(name, ssh.greet(lab_dir, name)) for name in names]:
         try:
-            _out, words = process.communicate(timeout=20)
+            _out, words = process.communicate(timeout=GREET_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            words = b"no answer within 20 s"
+            # Until it has been waited for it has no exit status, as if all were well.
+            process.wait()
+            words = f"no answer within {GREET_SECONDS} s".encode()
         if process.returncode:
             silent[name] = words.decode(errors="replace").strip()
     return silent
