@@ -123,7 +123,9 @@ options:
     description: Size of a list of sets. Newer kernels ignore it.
     type: int
   forceadd:
-    description: Whether a full set drops an entry for a new one.
+    description:
+      - Whether a full set drops an entry for a new one.
+      - What is declared here never makes it do so. The set gets room for that, as it does without this option.
     type: bool
   bucketsize:
     description:

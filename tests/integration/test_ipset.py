@@ -144,6 +144,33 @@ CASES = {
 }
 
 
+# As the kernel keeps them: sizes are raised, ranges widened to whole networks.
+OTHERWISE_KEPT: list[dict[str, Any]] = [
+    {"type": "list:set", "size": 2},
+    {"type": "bitmap:ip", "range": "10.0.0.5-10.0.0.250", "netmask": 28},
+    {"type": "bitmap:ip", "range": "10.0.0.0-10.0.2.255", "netmask": 24},
+    {"type": "bitmap:ip", "range": "0.0.0.0/0", "netmask": 16},
+    {"type": "bitmap:ip", "range": "10.0.0.0-10.0.0.3"},
+]
+
+
+@pytest.mark.parametrize("options", OTHERWISE_KEPT, ids=str)
+def test_what_the_kernel_makes_of_an_option_is_no_change(netns: str, twin: str, options: dict[str, Any]) -> None:
+    made = good(netns, **options)
+    typed(twin, made["commands"])
+    assert saved(netns) == saved(twin)
+    assert made["diff"]["after"].split(" initval")[0].strip() == saved(netns)[0].strip()
+    assert not good(netns, **options)["changed"]
+    assert not good(netns, exact=True, entries=[], **options)["changed"]
+
+
+def test_a_new_netmask_widens_the_range(netns: str) -> None:
+    good(netns, type="bitmap:ip", range="10.0.0.5-10.0.0.250")
+    assert good(netns, exact=True, entries=["10.0.0.7"], netmask=28)["changed"]
+    assert "range 10.0.0.0-10.0.0.255 netmask 28" in saved(netns)[0]
+    assert not good(netns, exact=True, entries=["10.0.0.7"], netmask=28)["changed"]
+
+
 def type_of(case: str) -> str:
     return case.split()[0].rstrip("6")
 
@@ -231,6 +258,19 @@ def test_maxelem_follows_need(netns: str) -> None:
     good(netns, entries=["10.0.0.1-10.0.0.9"])
     assert len(saved(netns)) == 10
     assert "2 do not fit" in refused(netns, maxelem=8, exact=True, entries=["10.0.0.1-10.0.0.10"])
+
+
+def test_what_is_declared_is_not_dropped_from_a_set_with_forceadd(netns: str) -> None:
+    foreign = ["10.9.0.%d" % number for number in range(4)]
+    typed(
+        netns,
+        ["ipset create %s hash:ip maxelem 4 forceadd" % NAME, *("ipset add %s %s" % (NAME, each) for each in foreign)],
+    )
+    assert "5 do not fit" in refused(netns, maxelem=4, entries=["10.0.0.1-10.0.0.5"])
+    good(netns, entries=["10.0.0.1-10.0.0.5"])
+    assert len(saved(netns)) == 10
+    with inside(netns):  # ipset 7.17 does not print it
+        assert kernel.header(NAME).forceadd
 
 
 def test_a_left_over_of_a_killed_run_is_removed_by_the_next(netns: str) -> None:
@@ -380,6 +420,10 @@ BAD = [
     ({"type": "hash:ip", "range": "1-2"}, "no such option"),
     ({"type": "bitmap:port"}, "cannot be created without"),
     ({"type": "bitmap:ip", "range": "10.0.0.0/8"}, "65536"),
+    ({"type": "bitmap:ip", "range": "10.0.0.0/8", "netmask": 25}, "65536"),
+    ({"type": "bitmap:ip", "range": "10.0.0.128-10.0.1.127", "netmask": 26}, "larger than those"),
+    ({"type": "bitmap:ip", "range": "10.0.0.0/24", "netmask": 24}, "larger than those"),
+    ({"type": "bitmap:port", "range": "tcp:\u00b2-100"}, "a range of ports"),
     ({"type": "hash:ip", "netmask": 33}, "1 to 32"),
     ({"type": "hash:ip", "exact": True}, "exact"),
     ({"type": "hash:ip", "name": "x" * 32}, "31"),

@@ -26,7 +26,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_plan import Wish, planned, wanted
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import Contents, SetState, contents_of
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import Wrong
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import applied, plan, undone
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, applied, plan, undone
 
 # What each type's entries look like when C(ipset save) prints them.
 SAMPLES: Dict[str, List[str]] = {
@@ -388,7 +388,9 @@ def test_maxelem_and_hashsize_follow_need() -> None:
 def test_error_numbers_mean_what_they_mean_for_the_type() -> None:
     error = NetlinkError(4352)
     assert "full" in refusal_words(error, None, header("hash:ip"))
-    assert "range" in refusal_words(error, None, header("bitmap:port"))
+    assert "outside of the range" in refusal_words(error, None, header("bitmap:port"))
+    created = Change(model.SET, "S", None, header("bitmap:ip"))
+    assert "does not suit the netmask" in refusal_words(error, created)
     assert "no set" in refusal_words(error, None, header("list:set"))
     assert "4100" in refusal_words(NetlinkError(4100), None)
 

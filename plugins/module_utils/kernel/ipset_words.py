@@ -65,6 +65,8 @@ _OF_LISTS: Dict[int, str] = {
     4356: "the list is full: raise size",
     4357: "the set is in the list already",
 }
+# What the first of these numbers means when the set itself is created.
+_OF_NEW_BITMAPS: Dict[int, str] = {4352: "the range does not suit the netmask: it is one network, larger than those"}
 _BY_METHOD = {"hash": _OF_HASHES, "bitmap": _OF_BITMAPS, "list": _OF_LISTS}
 
 
@@ -75,5 +77,7 @@ def refusal_words(error: NetlinkError, change: Optional[Change], head: Optional[
         value = change.after if change.after is not None else change.before
         head = value if isinstance(value, Set) else None
     own = _BY_METHOD.get(head.type.partition(":")[0], {}) if head else {}
+    if own is _OF_BITMAPS and change is not None and isinstance(change.after, Set):
+        own = {**own, **_OF_NEW_BITMAPS}
     words = own.get(number) or _SEEN_FROM_ALL.get(number) or errno_words(number)
     return "%s (the kernel said %s)" % (words, error.words or "error %d" % number)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any, Callable, Dict, Tuple
 
@@ -18,11 +19,13 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import
     span,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import (
+    BITMAP_MOST,
     BUCKETSIZE_DEFAULT,
     HASHSIZE_LEAST,
     HOST_BITS,
     INET,
     NAME_LENGTH,
+    SIZE_LEAST,
     TIMEOUT_MAX,
     TYPES,
     Wrong,
@@ -40,6 +43,10 @@ def _bounded(low: int, high: int) -> Callable[[int, Set], int]:
         raise Wrong("expected a number from %d to %d" % (low, high))
 
     return check
+
+
+def _size(value: int, header: Set) -> int:
+    return max(_bounded(1, 0xFFFFFFFF)(value, header), SIZE_LEAST)
 
 
 def _hashsize(value: int, _set: Set) -> int:
@@ -74,15 +81,31 @@ def _markmask(value: str, _set: Set) -> int:
 
 def _range(value: str, header: Set) -> str:
     if header.type == "bitmap:port":
-        first, dash, last = value.rpartition(":")[2].partition("-")
-        if not (dash and first.isdigit() and last.isdigit() and int(first) <= int(last) <= 65535):
+        match = _PORT_RANGE.match(value)
+        if match is None or not int(match.group(1)) <= int(match.group(2)) <= 65535:
             raise Wrong("expected a range of ports such as 0-1023")
-        return "%d-%d" % (int(first), int(last))
-    first_number, last_number = span(value, INET)
-    step = 1 << 32 - (header.netmask or 32)
-    if (last_number - first_number) // step >= 65536:
-        raise Wrong("a bitmap holds at most 65536 addresses; a hash type has no such bound")
-    return "%s-%s" % (address_text(first_number, INET), address_text(last_number, INET))
+        return "%d-%d" % (int(match.group(1)), int(match.group(2)))
+    first, last = span(value, INET)
+    if header.netmask:
+        host_bits = (1 << 32 - header.netmask) - 1
+        first, last = first & ~host_bits, last | host_bits
+        held = _networks_of(first, last, header.netmask)
+    else:
+        held = last - first + 1
+    if held > BITMAP_MOST:
+        raise Wrong("a bitmap holds at most %d addresses or networks; a hash type has no such bound" % BITMAP_MOST)
+    return "%s-%s" % (address_text(first, INET), address_text(last, INET))
+
+
+def _networks_of(first: int, last: int, netmask: int) -> int:
+    """How many places the kernel keeps: for all of the network that the range begins, be it smaller."""
+    length = next((bits for bits in range(31, 0, -1) if last & prefix_mask(bits, INET) == first), 0)
+    if netmask <= length or not length and (first, last) != (0, 0xFFFFFFFF):
+        raise Wrong("with netmask %d the range is one network, larger than those that it is to hold" % netmask)
+    return 1 << netmask - length
+
+
+_PORT_RANGE = re.compile(r"(?:.*:)?([0-9]{1,5})-([0-9]{1,5})\Z", re.DOTALL)
 
 
 # For each create option, what turns the user's value into the kernel's; raises Wrong.
@@ -93,7 +116,7 @@ _CANONICAL: Dict[str, Callable[[Any, Set], Any]] = {
     "netmask": _netmask,
     "bitmask": _bitmask,
     "markmask": _markmask,
-    "size": _bounded(1, 0xFFFFFFFF),
+    "size": _size,
     "timeout": _bounded(0, TIMEOUT_MAX),
     "bucketsize": _bucketsize,
 }
@@ -118,6 +141,8 @@ def with_options(header: Set, stated: Dict[str, Any]) -> Tuple[Set, Dict[str, An
     """``header`` with the stated create options, and these in the kernel's terms. Raises ``BadInput``."""
     known = header.row.options
     canonical: Dict[str, Any] = {}
+    if "netmask" in stated and header.range:
+        stated = {"range": header.range, **stated}  # the kernel widens it to whole networks
     # netmask comes first: what a range may span depends on it.
     for name in sorted(stated, key=lambda each: each != "netmask"):
         value = stated[name]

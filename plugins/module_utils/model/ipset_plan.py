@@ -253,7 +253,7 @@ def _roomy(wish: Wish, header: Set, canonical: Dict[str, Any], current: Optional
     if not header.row.hashed:
         return header
     need = len(members)
-    if need > header.maxelem and not header.forceadd:
+    if need > header.maxelem:
         if "maxelem" in canonical:
             raise BadInput(
                 "maxelem",
