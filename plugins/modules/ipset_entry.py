@@ -61,6 +61,7 @@ options:
       - A declared entry that is in the set already is left alone when all that is said about it holds. A timeout that
         runs holds as long as there is time left; V(0) stands for ever. Counters (C(packets), C(bytes)) are set when
         an entry is added and not compared later. What is not said about an entry is left as it is.
+        An empty C(comment), and zeros for C(skbmark) (C(0x0/0x0)), C(skbprio) and C(skbqueue), take these away.
       - In a C(list:set), C(before) and C(after) put a set right beside another that is in the list by then. The list is
         settled when placing all, in the order in which they are given, leaves it as it is.
     type: list

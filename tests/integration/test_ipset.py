@@ -307,6 +307,20 @@ def test_an_entry_keeps_what_is_not_said_about_it(netns: str) -> None:
     assert saved(netns)[1:] == ['add LU-SERVICE-IP 10.0.0.1 comment "two" skbqueue 4']
 
 
+def test_zeros_and_an_empty_comment_take_away_what_was(netns: str, twin: str) -> None:
+    nothing = '10.0.0.1 comment "" skbmark 0x0/0x0 skbprio 0:0 skbqueue 0'
+    options = {"type": "hash:ip", "comment": True, "skbinfo": True}
+    made = good(netns, entries=[nothing], **options)
+    assert made["diff"]["after"].splitlines()[1:] == saved(netns)[1:] == ["add %s 10.0.0.1" % NAME]
+    assert not good(netns, entries=[nothing])["changed"]
+    typed(twin, made["commands"])
+    for where in (netns, twin):
+        typed(where, ["ipset -exist add %s 10.0.0.1 comment x skbmark 0x1 skbprio 1:2 skbqueue 3" % NAME])
+    typed(twin, good(netns, entries=[nothing])["commands"])
+    assert saved(netns) == saved(twin) and saved(netns)[1:] == ["add %s 10.0.0.1" % NAME]
+    assert not good(netns, entries=[nothing])["changed"]
+
+
 def test_a_flag_that_is_not_said_is_taken_off(netns: str) -> None:
     good(netns, type="hash:net", entries=["10.0.0.0/8 nomatch"])
     assert good(netns, entries=["10.0.0.0/8"])["changed"]

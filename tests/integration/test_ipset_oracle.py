@@ -61,13 +61,14 @@ PARTS: Dict[str, Any] = {
 RANGES = {"bitmap:ip": "10.0.0.0/16", "bitmap:ip,mac": "10.0.0.0/16", "bitmap:port": "0-65535"}
 SIX = {"hash:ip": (hosts6,), "hash:ip,port,ip": (hosts6, some_ports.map(str), hosts6), "hash:net": (hosts6,)}
 
-words = st.text("abc $`\\'!*~#", min_size=1, max_size=12).map(lambda text: 'comment "%s"' % text)
+words = st.text("abc $`\\'!*~#", max_size=12).map(lambda text: 'comment "%s"' % text)
 extras = st.lists(
     st.one_of(
         words,
         st.integers(0, 1 << 40).map(lambda number: "bytes %d" % number),
         st.integers(0, 1 << 40).map(lambda number: "packets %d" % number),
         st.integers(0, 0xFFFFFFFF).map(lambda number: "skbmark 0x%x/0xffff" % number),
+        st.sampled_from(["skbmark 0x0/0x0", "skbmark 0", "skbprio 0:0", "skbqueue 0", 'comment ""', "packets 0"]),
         st.integers(1, 0xFFFF).map(lambda number: "skbprio %x:a" % number),
         st.integers(1, 0xFFFF).map(lambda number: "skbqueue %d" % number),
         st.just("timeout 0"),
@@ -116,8 +117,9 @@ def typed(netns: str, commands: List[str]) -> None:
         subprocess.run(["ip", "netns", "exec", netns, "sh", "-ec", "\n".join(commands)], check=True, timeout=60)
 
 
-def saved(netns: str) -> str:
-    return re.sub(r" initval \S+", "", sh("ip netns exec %s ipset save -sorted" % netns))
+def saved(netns: str, counted: bool) -> str:
+    text = re.sub(r" initval \S+", "", sh("ip netns exec %s ipset save -sorted" % netns))
+    return text if counted else re.sub(r" packets \d+ bytes \d+", "", text)
 
 
 def test_module_and_tool_make_the_same_of_generated_sets(netns: str) -> None:
@@ -136,14 +138,15 @@ def test_module_and_tool_make_the_same_of_generated_sets(netns: str) -> None:
                 {"entries": case["second"], "exact": case["exact"]},
                 {"entries": case["first"][:2], "state": "absent"},
             ]
-            for options in steps:
+            for place, options in enumerate(steps):
                 try:
                     commands = module(netns, **options)
                 except LvsError as error:
                     assert "is the same entry" in str(error)
                     break
                 typed(twin, commands)
-                assert saved(netns) == saved(twin)
+                # An entry that takes the place of one deleted may have its counters from the kernel, when it has none.
+                assert saved(netns, place == 0) == saved(twin, place == 0)
                 assert module(netns, **options) == []
                 assert module(twin, **options) == []
                 for one in told(netns):

@@ -60,6 +60,8 @@ _RANK = {name: place for place, name in enumerate(ORDER)}
 # What traffic changes: given when an entry is added, never compared afterwards.
 COUNTED = frozenset({"packets", "bytes"})
 PLACES = ("before", "after")
+# What an entry has that is said to have no such thing: the kernel lists none of these.
+NOTHING: Mapping[str, Value] = {"comment": "", "skbmark": "0x0/0x0", "skbprio": "0:0", "skbqueue": 0}
 
 
 def ordered(options: Mapping[str, Value]) -> Options:
@@ -153,8 +155,6 @@ def _options(words: Sequence[str], row: Type) -> Options:
         found[name] = _option(name, text)
     if "before" in found and "after" in found:
         raise Wrong("before and after exclude each other")
-    if found.get("comment") == "":
-        del found["comment"]  # the kernel keeps none
     return ordered(found)
 
 
@@ -300,7 +300,7 @@ def settled(have: Options, stated: Options) -> bool:
     for name, value in wanted.items():
         if name in COUNTED or name in PLACES:
             continue
-        there = present.get(name)
+        there = present.get(name, NOTHING.get(name))
         if name == "timeout":
             if not isinstance(there, int) or not isinstance(value, int) or bool(there) != bool(value) or there > value:
                 return False
@@ -314,8 +314,13 @@ def uncounted(options: Options) -> Options:
     return tuple((name, value) for name, value in options if name not in COUNTED)
 
 
+def lasting(options: Options) -> Options:
+    """What the kernel lists of ``options``."""
+    return tuple(pair for pair in options if pair[1] != NOTHING.get(pair[0]))
+
+
 def merged(have: Options, stated: Options) -> Options:
     """The options after adding ``stated`` to an entry that has ``have``: what is not stated stays."""
     kept = {name: value for name, value in have if name not in FLAGS}
     kept.update(stated)
-    return ordered(kept)
+    return lasting(ordered(kept))

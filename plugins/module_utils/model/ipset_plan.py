@@ -20,6 +20,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import (
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
     Reader,
+    lasting,
     merged,
     settled,
 )
@@ -230,10 +231,11 @@ def _kept(wish: Wish, members: Entries, declared: Entries) -> Entries:
     if wish.exact and not any(declared.values()) and not any(members.values()):
         return declared  # entries without options are as they are declared
     result: Entries = {} if wish.exact else dict(members)
+    listed = {options: lasting(options) for options in set(declared.values())}
     for key, stated in declared.items():
         there = members.get(key)
         if there is None:
-            result[key] = stated
+            result[key] = listed[stated]
         elif there is stated or settled(there, stated):
             result[key] = there
         else:
