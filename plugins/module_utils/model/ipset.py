@@ -8,9 +8,10 @@ States hold ``("set", name)`` -> ``Set`` and ``("entry", (name, key))`` -> ``Opt
 
 from __future__ import annotations
 
+import shlex
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries import (
     PLACES,
@@ -52,7 +53,7 @@ MANY_COMMANDS = 1000
 
 
 def temporary_name(name: str) -> str:
-    return "%s%08x" % (TEMPORARY, zlib.crc32(name.encode()))
+    return "%s%08x" % (TEMPORARY, zlib.crc32(name.encode("utf-8", "surrogateescape")))
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,17 @@ def replaces(change: Change) -> bool:
 # --- in the tool's words ----------------------------------------------------------------------------------------
 
 
+class Form(NamedTuple):
+    """How a comment is written, and how a word: a name or an entry, which a person may have given odd characters."""
+
+    comment: Callable[[str], str]
+    word: Callable[[str], str]
+
+
+FOR_SHELL = Form(for_shell, shlex.quote)
+FOR_RESTORE = Form(in_quotes, str)
+
+
 def create_words(name: str, header: Set, all_options: bool = False) -> str:
     """``create NAME TYPE family inet ...``; ``all_options`` writes also those that are at their defaults."""
     words = ["create %s %s" % (name, header.type)]
@@ -207,17 +219,18 @@ def create_words(name: str, header: Set, all_options: bool = False) -> str:
     return " ".join(words)
 
 
-def _removing(step: Step) -> List[str]:
-    return ["del %s %s" % (step.name, change.key[1]) for change in step.removed]  # type: ignore[index]
+def _removing(step: Step, form: Form) -> List[str]:
+    head = "del %s " % form.word(step.name)
+    return [head + form.word(change.key[1]) for change in step.removed]  # type: ignore[index]
 
 
-def _adding(name: str, step: Step, quote: Callable[[str], str]) -> List[str]:
+def _adding(name: str, step: Step, form: Form) -> List[str]:
     lines = []
     head = "add %s " % name
     for change in step.added:
         _kind, identity, before, after = change
-        _owner, key = _entry(identity)
-        line = head + key + option_words(after, quote) if after else head + key
+        key = form.word(_entry(identity)[1])
+        line = head + key + option_words(after, *form) if after else head + key
         if before is not None:
             if replaces(change):
                 lines.append("del %s %s" % (name, key))
@@ -227,22 +240,23 @@ def _adding(name: str, step: Step, quote: Callable[[str], str]) -> List[str]:
     return lines
 
 
-def _lines(step: Step, quote: Callable[[str], str]) -> List[str]:
+def _lines(step: Step, form: Form) -> List[str]:
+    own = form.word(step.name)
     if step.header is None:
-        return _removing(step) + _adding(step.name, step, quote)
+        return _removing(step, form) + _adding(own, step, form)
     if step.destroys:
-        return ["destroy " + step.name]
-    name = step.name if step.creates else temporary_name(step.name)
-    filling = [create_words(name, step.header.after), *_adding(name, step, quote)]
-    return filling if step.creates else [*filling, "swap %s %s" % (name, step.name), "destroy " + name]
+        return ["destroy " + own]
+    name = own if step.creates else form.word(temporary_name(step.name))
+    filling = [create_words(name, step.header.after), *_adding(name, step, form)]
+    return filling if step.creates else [*filling, "swap %s %s" % (name, own), "destroy " + name]
 
 
 def commands(changes: Sequence[Change]) -> List[str]:
     """What one would type; many at once as a here-document for C(ipset restore)."""
     parts = steps(changes)
     if len(changes) < MANY_COMMANDS or all(step.destroys for step in parts):
-        return ["ipset " + line for step in parts for line in _lines(step, for_shell)]
-    lines = [line for step in parts for line in _lines(step, in_quotes)]
+        return ["ipset " + line for step in parts for line in _lines(step, FOR_SHELL)]
+    lines = [line for step in parts for line in _lines(step, FOR_RESTORE)]
     return ["ipset restore <<'END'\n%s\nEND" % "\n".join(lines)]
 
 

@@ -11,6 +11,7 @@ anything heavier than a string and a shared empty tuple would cost more than the
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import shlex
 import socket
@@ -20,8 +21,10 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Uni
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
     ADDRESS_FAMILY,
+    MOST_FROM_ONE,
     READERS,
     Frame,
+    bytes_in,
     canonical_entry,
     mark_number,
 )
@@ -68,8 +71,11 @@ def ordered(options: Mapping[str, Value]) -> Options:
     return tuple(sorted(options.items(), key=lambda pair: _RANK[pair[0]]))
 
 
-def option_words(options: Options, quote: Callable[[str], str]) -> str:
-    """`` timeout 60 comment "x"``, with a space in front; empty for none."""
+def option_words(options: Options, quote: Callable[[str], str], word: Callable[[str], str] = str) -> str:
+    """`` timeout 60 comment "x"``, with a space in front; empty for none.
+
+    ``quote`` writes a comment, ``word`` what may hold no space, such as a set's name.
+    """
     words = []
     for name, value in options:
         if name in FLAGS:
@@ -77,7 +83,7 @@ def option_words(options: Options, quote: Callable[[str], str]) -> str:
         elif name == "comment":
             words.append(" comment " + quote(str(value)))
         else:
-            words.append(" %s %s" % (name, value))
+            words.append(" %s %s" % (name, word(str(value))))
     return "".join(words)
 
 
@@ -124,8 +130,9 @@ def _skbprio(text: str) -> str:
 
 
 def _comment(text: str) -> str:
-    if len(text.encode()) > COMMENT_LENGTH:
-        raise Wrong("a comment has at most %d bytes, this one %d" % (COMMENT_LENGTH, len(text.encode())))
+    length = bytes_in(text)
+    if length > COMMENT_LENGTH:
+        raise Wrong("a comment has at most %d bytes, this one %d" % (COMMENT_LENGTH, length))
     if '"' in text or "\n" in text or "\0" in text:
         raise Wrong("a comment cannot hold quotation marks or line ends")
     return text
@@ -182,6 +189,8 @@ def read_one(text: str, row: Type, frame: Frame) -> Tuple[List[str], Options]:
     options = _options(words[1:], row)
     if len(choices) == 1:
         return choices[0], options
+    if math.prod(map(len, choices)) > MOST_FROM_ONE:
+        raise Wrong("it stands for more than %d entries" % MOST_FROM_ONE)
     return [",".join(each) for each in itertools.product(*choices)], options
 
 
@@ -198,9 +207,10 @@ _Tail = Tuple[str, Options, int]
 class Reader:
     """Reads many entries of one set. Most share what stands behind their first address, so that is read once."""
 
-    def __init__(self, row: Type, frame: Frame) -> None:
+    def __init__(self, row: Type, frame: Frame, options_matter: bool = True) -> None:
         self.row = row
         self.frame = frame
+        self._options_matter = options_matter
         self._tails: Dict[str, Optional[_Tail]] = {}
         self._canonical = canonical_entry(row.parts, frame)
         simple = row.parts[0] in ("ip", "net") and not frame.netmask and not frame.bitmask
@@ -275,7 +285,7 @@ class Reader:
         self, key: str, before: Options, options: Options, texts: Sequence[str], place: int, parameter: str
     ) -> None:
         """Two texts may name one entry, unless they say different things about it."""
-        if before == options:
+        if before == options or not self._options_matter:
             return
         earlier = next(other for other in range(place) if key in read_one(texts[other], self.row, self.frame)[0])
         raise BadInput(

@@ -14,6 +14,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import DEFAU
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_parts import (
     address,
     address_text,
+    bytes_in,
     mark_number,
     prefix_mask,
     span,
@@ -163,7 +164,11 @@ def with_options(header: Set, stated: Dict[str, Any]) -> Tuple[Set, Dict[str, An
 
 
 def check_name(name: str) -> str:
-    if not 0 < len(name.encode()) <= NAME_LENGTH or any(each.isspace() or each in "\"'" for each in name):
+    try:
+        length = bytes_in(name)
+    except Wrong as wrong:
+        raise BadInput("name", name, str(wrong)) from None
+    if not 0 < length <= NAME_LENGTH or any(each.isspace() or each in "\"'\0" for each in name):
         raise BadInput("name", name, "a set's name has 1 to %d characters, no spaces and no quotes" % NAME_LENGTH)
     if name.startswith((TEMPORARY, "-")):
         raise BadInput("name", name, "names that begin with %s or a dash are not for sets of one's own" % TEMPORARY)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_ports import PORT_PROTOCOLS, bare_ports, ports
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_types import (
@@ -38,6 +38,14 @@ class Frame(NamedTuple):
     markmask: int = 0xFFFFFFFF
     zero_net: bool = False
     zero_ip: bool = True
+
+
+def bytes_in(text: str) -> int:
+    """The length of a text as the kernel counts it."""
+    try:
+        return len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise Wrong("it holds half of a character") from None
 
 
 def address(text: str, family: str) -> int:
@@ -95,14 +103,13 @@ def _hosts(text: str, frame: Frame) -> List[str]:
         first, last, step = first & mask, last & mask, 1 << HOST_BITS[family] - frame.netmask
     if (last - first) // step >= MOST_FROM_ONE:
         raise Wrong("%s stands for more than %d addresses; a set of networks holds it as one" % (text, MOST_FROM_ONE))
-    numbers: Iterator[int] = iter(range(first, last + 1, step))
+    numbers: Collection[int] = range(first, last + 1, step)
     if frame.bitmask:
         bitmask = address(frame.bitmask, family)
-        numbers = iter(dict.fromkeys(number & bitmask for number in numbers))
-    texts = [address_text(number, family) for number in numbers]
-    if not frame.zero_ip and any(not address(each, family) for each in texts[:1]):
+        numbers = dict.fromkeys(number & bitmask for number in numbers)
+    if not frame.zero_ip and 0 in numbers:
         raise Wrong("a set of this type cannot hold the address of zeros")
-    return texts
+    return [address_text(number, family) for number in numbers]
 
 
 def _single_host(text: str, frame: Frame) -> List[str]:
@@ -184,13 +191,13 @@ def _marks(text: str, frame: Frame) -> List[str]:
 
 def _interfaces(text: str, _frame: Frame) -> List[str]:
     name = text[len("physdev:") :] if text.startswith("physdev:") else text
-    if not 0 < len(name.encode()) <= 15 or "/" in name or any(each.isspace() for each in name):
+    if not 0 < bytes_in(name) <= 15 or any(each.isspace() or each in "/\0" for each in name):
         raise Wrong("an interface name has 1 to 15 characters, no space and no slash; %r is none" % name)
     return [text]
 
 
 def _set_names(text: str, _frame: Frame) -> List[str]:
-    if not 0 < len(text.encode()) <= NAME_LENGTH:
+    if not 0 < bytes_in(text) <= NAME_LENGTH or "\0" in text:
         raise Wrong("a set's name has 1 to %d characters" % NAME_LENGTH)
     return [text]
 
