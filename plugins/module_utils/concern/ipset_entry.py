@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.common.warnings import warn
+
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.model import ipset as model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_plan import Wish, planned
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import report
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_state import cautions, report
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern
 
@@ -61,21 +63,25 @@ def build(params: dict[str, Any]) -> Concern:
                 kernel.require_type(change.after)
         return changes
 
+    def reported(state: State) -> dict[str, Any]:
+        for caution in cautions(wish.name, state):
+            warn(caution)
+        return report(wish.name, state)
+
     return Concern(
         read=lambda: kernel.read(wish.name),
         plan=plan,
         apply=kernel.apply,
         commands=model.commands,
         listing=model.listing,
-        report=lambda state: report(wish.name, state),
+        report=reported,
     )
 
 
 def told(params: dict[str, Any]) -> list[dict[str, Any]]:
     """The sets of this host, each as the options take it; a set comes before the C(list:set) that may hold it."""
     sets = []
-    for name in kernel.names() if kernel.is_loaded() else []:
-        header, members, _left_over = kernel.read(name).contents
+    for name, (header, members, *_others) in kernel.every() if kernel.is_loaded() else ():
         if header is not None and not name.startswith(model.TEMPORARY):
             sets.append(model.described(name, header, members, params["entries"]))
     return sorted(sets, key=lambda one: (one["type"] == "list:set", one["name"]))

@@ -67,8 +67,6 @@ MESSAGE_BYTES = 32000
 READER_SECONDS = 5.0
 READER_POLL = 0.03
 
-Found = Tuple[Set, Dict[str, Options]]
-
 
 def _message(command: int, *attributes_: bytes, family: int = 0, flags: int = 0) -> Message:
     generic = struct.pack("!BBH", family, 0, 0)
@@ -105,10 +103,11 @@ def conversation() -> Iterator[Netlink]:
         raise LvsError((words + "stand: run again") % error) from error
 
 
-def names() -> List[str]:
-    """The names of all sets in this network namespace."""
+def every() -> Iterator[Tuple[str, Contents]]:
+    """All sets in this network namespace, one after the other."""
     with conversation() as link:
-        return _names(link)
+        for name in _names(link):
+            yield name, contents(link, name)
 
 
 def _names(link: Netlink) -> List[str]:
@@ -134,36 +133,37 @@ def _references(link: Netlink, name: str) -> int:
     return sum(codec.references(found) for found in _list(link, name, LIST_HEADER))
 
 
-def contents(link: Netlink, name: str) -> Optional[Found]:
-    """A set and its entries; None when there is none of that name."""
+def contents(link: Netlink, name: str) -> Contents:
+    """A set and its entries; without a header when there is none of that name."""
     head: Optional[Set] = None
+    count = 0
     entries: Dict[str, Options] = {}
     coder: Optional[Codec] = None
     for found in _list(link, name):
         if string(found.get(codec.SETNAME, b"")) != name:
             raise Malformed("the kernel listed another set than %s" % name)
         if codec.DATA in found:
-            head = codec.decode_set(found)
+            head, count = codec.decode_set(found), codec.references(found)
             coder = Codec(head.row, head.family)
         if codec.ADT in found:
             if coder is None:
                 raise Malformed("entries of %s before its header" % name)
             coder.decode(found[codec.ADT], entries)
-    return None if head is None else (head, entries)
+    return Contents(head, entries, {}, count)
 
 
 def read(name: str) -> SetState:
     """The state of the set ``name``, and of any temporary set that a killed run has left behind."""
     others: Dict[str, Set] = {}
     with conversation() as link:
-        for other in _names(link):
+        there = _names(link)
+        for other in there:
             if other.startswith(TEMPORARY):
                 left_over = _header(link, other)
                 if left_over is not None:
                     others[other] = left_over
         found = contents(link, name)
-    head, entries = found if found is not None else (None, {})
-    return SetState(name, Contents(head, entries, others))
+    return SetState(name, found._replace(others=others, names=frozenset(there)))
 
 
 def revision(link: Netlink, head: Set) -> Optional[int]:
@@ -347,8 +347,7 @@ def _send(
     if refusal is None:
         done.extend(changes)
         return
-    found = contents(link, name)
-    members = found[1] if found else {}
+    members = contents(link, name).members
     made = [change for change in changes if _in_effect(change, members)]
     taken = set(map(id, made))
     missing = [change for change in changes if id(change) not in taken]

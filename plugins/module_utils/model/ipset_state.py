@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Hashable, Iterable, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Dict, FrozenSet, Hashable, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import ENTRY, FAMILY_NAMES, SET, Set
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_list import Entries, put
@@ -13,11 +13,16 @@ from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Iden
 
 
 class Contents(NamedTuple):
-    """A set (None: there is none), its entries by key, and other sets by name."""
+    """A set (None: there is none), its entries by key, and other sets by name.
+
+    ``references`` is how many rules and lists refer to the set, ``names`` those of all sets there are, if known.
+    """
 
     header: Optional[Set]
     members: Entries
     others: Dict[str, Set]
+    references: int = 0
+    names: Optional[FrozenSet[str]] = None
 
 
 class SetState(Mapping[Identity, Any]):
@@ -71,7 +76,7 @@ class SetState(Mapping[Identity, Any]):
                 others.pop(str(key), None)
             else:
                 others[str(key)] = after
-        return SetState(self.name, Contents(header, members, others))
+        return SetState(self.name, self.contents._replace(header=header, members=members, others=others))
 
 
 def _pair(key: Hashable) -> Any:
@@ -89,8 +94,25 @@ def contents_of(state: State, name: str) -> Contents:
 
 def report(name: str, state: State) -> Dict[str, Any]:
     """The set as the module returns it."""
-    header, members, _others = contents_of(state, name)
+    header, members, *_others = contents_of(state, name)
     if header is None:
         return {"set": {}}
     family = FAMILY_NAMES.get(header.family, "")
     return {"set": {"type": header.type, "family": family, "maxelem": header.maxelem, "entries": len(members)}}
+
+
+def cautions(name: str, state: State) -> List[str]:
+    """What stands in the way of ``state``, unless a rule or a set is to go or come first: words for check mode.
+
+    After a real run nothing does. In check mode a task or step before this one may have said that it removes the rules,
+    or that it makes the sets, so that this is no error.
+    """
+    contents = contents_of(state, name)
+    words = []
+    if contents.header is None and contents.references:
+        words.append("the set %s is in use: rules or lists of sets refer to it, and have to go first" % name)
+    if contents.header is not None and contents.header.type == "list:set" and contents.names is not None:
+        missing = ", ".join(key for key in contents.members if key not in contents.names)
+        if missing:
+            words.append("the list %s is to hold sets that do not exist, and have to come first: %s" % (name, missing))
+    return words
