@@ -69,7 +69,8 @@ options:
   state:
     description:
       - V(present) creates the set if need be, and adds the O(entries).
-      - V(absent) removes the O(entries) from the set; their options do not matter.
+      - V(absent) removes the O(entries) from the set; their options do not matter. In a C(bitmap:ip,mac) an address
+        without a MAC address names what there is of it.
       - V(absent) without O(entries) removes the set.
     type: str
     choices: [present, absent]
@@ -118,10 +119,11 @@ options:
   range:
     description:
       - What a bitmap covers. V(10.0.0.0/16), V(10.0.0.0-10.0.7.255) or, for ports, V(0-1023).
+      - With O(netmask) it is widened to whole networks of that length.
       - It is needed to create one.
     type: str
   size:
-    description: Size of a list of sets. Newer kernels ignore it.
+    description: Size of a list of sets, of at least 4. Newer kernels ignore it.
     type: int
   forceadd:
     description:
@@ -134,6 +136,9 @@ options:
       - Fewer is faster and takes more memory.
     type: int
 notes:
+  - A set that another program is reading is waited for, for a few seconds, before it is swapped or removed.
+  - In check mode a warning says when rules or lists still refer to a set that is to be removed, or when a list is to
+    hold a set that does not exist, as a task before this one may be going to change that.
   - Sets do not survive a reboot. The script of O(boot_script) creates the set with the options and the O(entries) that
     are given, so that O(type) has to be among them even where the set exists; and it cannot be kept by a task that
     removes single entries.

@@ -438,6 +438,17 @@ BAD = [
     ({"type": "bitmap:ip", "range": "10.0.0.128-10.0.1.127", "netmask": 26}, "larger than those"),
     ({"type": "bitmap:ip", "range": "10.0.0.0/24", "netmask": 24}, "larger than those"),
     ({"type": "bitmap:port", "range": "tcp:\u00b2-100"}, "a range of ports"),
+    ({"type": "bitmap:ip", "range": "10.0.0.0/24", "entries": ["10.0.1.0"]}, "covers 10.0.0.0-10.0.0.255 only"),
+    ({"type": "bitmap:ip,mac", "range": "10.0.0.0/24", "entries": ["10.0.1.0"]}, "covers 10.0.0.0-10.0.0.255 only"),
+    ({"type": "bitmap:port", "range": "7-9", "entries": ["7-10"]}, "covers 7-9 only"),
+    ({"type": "hash:ip", "bitmask": "0.0.0.1", "entries": ["10.0.0.1-10.0.0.2"]}, "address of zeros"),
+    ({"type": "hash:ip,port", "entries": ["10.0.0.0/16,tcp:1-65535"]}, "more than 1048576 entries"),
+    ({"type": "hash:ip", "name": "\ud800"}, "name: '\\ud800' is not usable: it holds half of a character"),
+    ({"type": "hash:ip", "comment": True, "entries": ["10.0.0.1 comment \ud800"]}, "half of a character"),
+    ({"type": "hash:net,iface", "entries": ["10.0.0.0/8,\ud800"]}, "half of a character"),
+    ({"type": "hash:net,iface", "entries": ["10.0.0.0/8,a\0b"]}, "an interface name"),
+    ({"type": "list:set", "entries": ["\ud800"]}, "half of a character"),
+    ({"type": "list:set", "entries": ["a after b"]}, "b is not in the list by then"),
     ({"type": "hash:ip", "netmask": 33}, "1 to 32"),
     ({"type": "hash:ip", "exact": True}, "exact"),
     ({"type": "hash:ip", "name": "x" * 32}, "31"),
@@ -466,6 +477,78 @@ def test_a_script_of_the_boot_builds_the_set_or_goes_with_it(tmp_path: Path) -> 
         assert run(state="absent")["changed"] and not script.exists()
     finally:
         sh("ipset destroy %s" % name, check=False)
+
+
+def test_odd_characters_reach_the_tool_as_they_are(netns: str, twin: str) -> None:
+    odd = "$(id);a|b*"
+    wishes: list[dict[str, Any]] = [
+        {"name": odd, "type": "hash:net,iface", "entries": ["10.0.0.0/8,e`t&h"], "comment": True},
+        {"name": odd, "entries": ['10.0.0.0/8,e`t&h comment "$HOME\udcff"'], "exact": True, "counters": True},
+        {"name": "all", "type": "list:set", "entries": [odd]},
+        {"name": "b&b", "type": "hash:ip", "entries": []},
+        {"name": "all", "entries": ["b&b before " + odd]},
+        {"name": "all", "entries": ["b&b"], "state": "absent"},
+    ]
+    for wish in wishes:
+        made = [os.fsencode(each) for each in good(netns, **wish)["commands"]]
+        script = b"set -e\n" + b"\n".join(made)
+        subprocess.run([b"ip", b"netns", b"exec", twin.encode(), b"sh", b"-c", script], check=True, timeout=60)
+        both = [
+            subprocess.run(["ip", "netns", "exec", where, "ipset", "save", "-sorted"], capture_output=True, check=True)
+            for where in (netns, twin)
+        ]
+        ours, theirs = (re.sub(rb" initval \S+", b"", each.stdout) for each in both)
+        assert ours == theirs and odd.encode() in ours
+        assert not good(netns, **wish)["changed"]
+
+
+def warned_of(monkeypatch: pytest.MonkeyPatch, netns: str, **options: Any) -> List[str]:
+    """What check mode warns of when it says that there is something to change."""
+    warnings: List[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(ipset_entry, "warn", warnings.append)
+        result = entry(netns, check=True, **options)
+        assert not result["failed"] and result["changed"]
+    return warnings
+
+
+def test_check_mode_warns_of_what_another_task_has_to_do_first(netns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(netns, ["ipset create a hash:ip", "ipset create all list:set", "ipset add all a"])
+    assert warned_of(monkeypatch, netns, name="all", state="absent") == []
+    (used,) = warned_of(monkeypatch, netns, name="a", state="absent")
+    assert "the set a is in use" in used
+    assert warned_of(monkeypatch, netns, name="new", type="list:set", entries=["a"]) == []
+    (missing,) = warned_of(monkeypatch, netns, name="new", type="list:set", entries=["b", "a", "c"])
+    assert missing.endswith("have to come first: b, c")
+
+
+def test_an_address_without_its_mac_names_it_when_it_is_to_go(netns: str) -> None:
+    options = {"type": "bitmap:ip,mac", "range": "10.0.0.0/24"}
+    good(netns, entries=["10.0.0.1,02:00:00:00:00:01", "10.0.0.2", "10.0.0.3,02:00:00:00:00:03"], **options)
+    assert not good(netns, entries=["10.0.0.3,02:00:00:00:00:04"], state="absent")["changed"]
+    assert good(netns, entries=["10.0.0.1", "10.0.0.2"], state="absent")["changed"]
+    assert saved(netns)[1:] == ["add %s 10.0.0.3,02:00:00:00:00:03" % NAME]
+    assert not good(netns, entries=["10.0.0.1", "10.0.0.2"], state="absent")["changed"]
+
+
+def test_options_of_what_is_to_go_may_contradict_each_other(netns: str) -> None:
+    twice = ["10.0.0.1 timeout 5", "10.0.0.1 timeout 6"]
+    assert not good(netns, type="hash:ip", entries=twice, state="absent")["changed"]
+    good(netns, type="hash:ip", entries=["10.0.0.1", "10.0.0.2"])
+    assert good(netns, entries=twice, state="absent")["commands"] == ["ipset del %s 10.0.0.1" % NAME]
+
+
+def test_a_wildcard_and_what_it_covers(netns: str, twin: str) -> None:
+    entries = ["10.0.0.0/8,e wildcard", "10.0.0.0/8,eth wildcard", "10.0.0.0/8,eth0", "10.0.0.0/8,physdev:eth0"]
+    options = {"type": "hash:net,iface", "entries": entries}
+    typed(twin, good(netns, **options)["commands"])
+    assert saved(netns) == saved(twin) and len(saved(netns)) == 5
+    assert not good(netns, **options)["changed"]
+    assert not good(netns, exact=True, **options)["changed"]
+    assert "holds 10.0.0.0/8,eth wildcard, which covers it" in refused(netns, entries=["10.0.0.0/8,eth1"])
+    assert good(netns, entries=["10.0.0.0/8,physdev:eth1", "11.0.0.0/8,eth1"])["changed"]
+    good(netns, entries=["10.0.0.0/8,eth1"], exact=True)
+    assert saved(netns)[1:] == ["add %s 10.0.0.0/8,eth1" % NAME]
 
 
 @pytest.mark.parametrize("options, words", BAD)

@@ -111,6 +111,15 @@ def test_with_nothing_to_do_nothing_is_sent_but_questions(within: str, monkeypat
         sent.clear()
 
 
+def test_all_sets_are_told_by_one_question_each(within: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sh("for each in $(seq 20); do ipset create set$each hash:ip; done")
+    asked = []
+    pack = netlink.Netlink._pack
+    monkeypatch.setattr(netlink.Netlink, "_pack", lambda *given: asked.append(given) or pack(*given))
+    assert len(ipset_entry.told({"entries": True})) == 20
+    assert len(asked) == 21
+
+
 @pytest.fixture
 def warned(monkeypatch: pytest.MonkeyPatch) -> List[str]:
     warnings: List[str] = []

@@ -24,6 +24,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
     merged,
     settled,
 )
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_limits import check_in_range, wildcards_last
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_list import (
     Entries,
     between,
@@ -129,17 +130,19 @@ def wanted(wish: Wish, now: Contents) -> Contents:
             _check_absent_set(wish)
         if current is None or wish.entries is None:
             return Contents(None, {}, others)
-        # Of an entry to be removed only the key counts.
-        named = Reader(current.row, current.frame()).read(wish.entries, now.members)
-        return Contents(current, {key: value for key, value in now.members.items() if key not in named}, others)
+        return Contents(current, _without(wish.entries, now.members, current), others)
     header, canonical = _header(wish, current)
     # What the kernel printed need not be read again, if it would be read in the same way.
     known = now.members if current is not None and header.frame() == current.frame() else {}
     declared = Reader(header.row, header.frame()).read(wish.entries or (), known)
     _check_extensions(wish, header, declared)
+    if header.range:
+        check_in_range(declared, header)
     members = now.members if current is None else _carried(now.members, current, header)
     if "optional mac" in header.row.parts:
         members, declared = _one_mac_each(members, declared)
+    if "iface" in header.row.parts:
+        declared = wildcards_last(declared, now.members, wish.exact)
     kept = (_listed if header.type == "list:set" else _kept)(wish, members, declared)
     return Contents(_roomy(wish, header, canonical, current, kept), kept, others)
 
@@ -160,10 +163,20 @@ def _one_mac_each(members: Entries, declared: Entries) -> Tuple[Entries, Entries
     return kept, settled_keys
 
 
+def _without(texts: Sequence[str], members: Entries, header: Set) -> Entries:
+    """``members`` but for those named; of an entry to be removed its options do not count."""
+    named = Reader(header.row, header.frame(), options_matter=False).read(texts, members)
+    rest = {key: value for key, value in members.items() if key not in named}
+    if "optional mac" not in header.row.parts:
+        return rest
+    # An address without a MAC names what there is of it.
+    return {key: value for key, value in rest.items() if key.partition(",")[0] not in named}
+
+
 def _check_absent_set(wish: Wish) -> None:
     if wish.type is not None and wish.entries:
         header, _canonical = header_from(wish.type, wish.family, wish.stated)
-        Reader(header.row, header.frame()).read(wish.entries)
+        Reader(header.row, header.frame(), options_matter=False).read(wish.entries)
 
 
 def _header(wish: Wish, current: Optional[Set]) -> Tuple[Set, Dict[str, Any]]:
