@@ -67,6 +67,36 @@ def test_a_unit_that_does_not_start_leaves_what_was_before():
     assert sh("cat /run/systemd/system/" + NAME) == SLEEP % 1000
 
 
+FAILING = "[Service]\nType=oneshot\nExecStart=/bin/false\n"
+
+
+def test_a_unit_that_failed_is_mended_by_its_corrected_text():
+    assert run_module("systemd_unit", name=NAME, content=FAILING)["failed"]
+    assert shown("LoadState") == "not-found"
+    assert run_module("systemd_unit", name=NAME, content=SLEEP % 1000)["changed"]
+    assert shown("ActiveState") == "active"
+
+
+def test_a_unit_that_failed_while_its_file_was_taken_away_is_read_anew():
+    run_module("systemd_unit", name=NAME, content=FAILING, started=False)
+    sh("systemctl start " + NAME, check=False)
+    sh("rm /run/systemd/system/" + NAME)
+    assert shown("LoadState") == "loaded"
+    told = run_module("systemd_unit", name=NAME, content=SLEEP % 1000)
+    assert "systemctl daemon-reload" in told["commands"]
+    assert shown("ActiveState") == "active"
+
+
+def test_nothing_stays_of_a_unit_that_failed():
+    run_module("systemd_unit", name=NAME, content=FAILING, started=False)
+    sh("systemctl start " + NAME, check=False)
+    assert shown("ActiveState") == "failed"
+    assert run_module("systemd_unit", name=NAME, state="absent")["changed"]
+    assert NAME not in sh("systemctl list-units --all --failed --no-legend")
+    assert shown("LoadState") == "not-found"
+    assert not run_module("systemd_unit", name=NAME, state="absent")["changed"]
+
+
 def test_the_commands_do_what_the_module_does():
     commands = run_module("systemd_unit", name=NAME, content=SLEEP % 1000, enabled=True)["commands"]
     run_module("systemd_unit", name=NAME, state="absent")

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 
 import pytest
 
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import unit as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.model import unit as model
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, applied, plan, undone
 
@@ -33,6 +35,8 @@ def words(change):
         ({"name": "../a.service"}, "name"),
         ({"content": None}, "content"),
         ({"content": " \n"}, "content"),
+        ({"enabled": True}, "enabled"),
+        ({"enabled": True, "content": "[Service]\n#[Install]\n"}, "enabled"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(more, parameter):
@@ -43,7 +47,9 @@ def test_what_cannot_be_meant_is_refused(more, parameter):
 
 def test_a_unit_that_is_enabled_lasts_and_another_does_not():
     for enabled, folder in ((True, "/etc/systemd/system"), (False, "/run/systemd/system")):
-        [unit] = list(model.want_of(model.parse({**GIVEN, "enabled": enabled})).values())
+        [unit] = list(
+            model.want_of(model.parse({**GIVEN, "content": "[Service]\n[Install]\n", "enabled": enabled})).values()
+        )
         assert (unit.folder, unit.enabled, unit.active) == (folder, enabled, True)
 
 
@@ -67,7 +73,29 @@ def test_a_new_unit_is_written_read_enabled_and_started_in_this_order():
         "systemctl --quiet disable a.service",
         "systemctl stop a.service",
         "remove /etc/systemd/system/a.service",
+        "forget a.service",
     ]
+
+
+def test_a_unit_that_systemd_has_in_mind_is_read_again_once_it_is_written():
+    change = Change(model.KIND, "a.service", None, model.Unit(model.FLEETING, "one\n", False, True, known=True))
+    assert words(change) == [
+        "write /run/systemd/system/a.service",
+        "systemctl daemon-reload",
+        "systemctl restart a.service",
+    ]
+
+
+def test_a_systemctl_that_does_not_end_is_a_reason_and_no_traceback(monkeypatch):
+    def hangs(words, timeout, **_more):
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hangs)
+    assert (
+        kernel._command(("systemctl", "stop", "a.service")) == "'systemctl stop a.service' has not ended within 120 s"
+    )
+    with pytest.raises(LvsError, match="cannot ask systemd about a.service: .* has not ended"):
+        kernel.is_known("a.service")
 
 
 def test_a_unit_that_runs_is_started_anew_only_when_its_text_changes():

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import unit as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.model import unit as model
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import plan
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import State, plan
 from ansible_collections.lulab.lvs.plugins.module_utils.run import Concern
 
 OPTIONS: dict[str, Any] = {
@@ -23,9 +23,17 @@ OPTIONS: dict[str, Any] = {
 
 def build(params: dict[str, Any]) -> Concern:
     wish = model.parse(params)
+    known = False
+
+    def read() -> State:
+        nonlocal known
+        have = kernel.read(wish.name)
+        known = wish.text is not None and not have and kernel.is_known(wish.name)
+        return model.seen(wish, have)
+
     return Concern(
-        read=lambda: model.seen(wish, kernel.read(wish.name)),
-        plan=lambda have: plan(have, model.want_of(wish), [model.KIND]),
+        read=read,
+        plan=lambda have: plan(have, model.want_of(wish, known), [model.KIND]),
         apply=kernel.apply,
         commands=model.commands,
         listing=model.listing,

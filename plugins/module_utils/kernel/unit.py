@@ -9,11 +9,12 @@ import os
 import subprocess
 from typing import Callable, Sequence
 
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import Refused, Unsupported
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.model.unit import FLEETING, KIND, LASTING, Unit, steps
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 
-SYSTEMCTL_SECONDS = 90
+# systemd itself gives a unit 90 s to start or to stop; its own words are better than ours.
+SYSTEMCTL_SECONDS = 120
 
 
 def require_systemd() -> None:
@@ -30,12 +31,24 @@ def read(name: str) -> State:
                 text = file.read()
         except FileNotFoundError:
             continue
-        shown = _systemctl("show", name, "--property=ActiveState", "--property=UnitFileState").stdout
-        properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        properties = _shown(name, "ActiveState", "UnitFileState")
         enabled = properties.get("UnitFileState") in ("enabled", "enabled-runtime")
         active = properties.get("ActiveState") in ("active", "activating", "reloading")
         return {(KIND, name): Unit(folder, text, enabled, active)}
     return {}
+
+
+def is_known(name: str) -> bool:
+    """Whether systemd has a unit of that name in mind, be its file gone; it looks for a file when it has none."""
+    properties = _shown(name, "LoadState", "ActiveState")
+    return properties.get("LoadState") != "not-found" or properties.get("ActiveState") == "failed"
+
+
+def _shown(name: str, *properties: str) -> dict[str, str]:
+    result = _systemctl("show", name, *("--property=" + one for one in properties))
+    if result.returncode:
+        raise LvsError("cannot ask systemd about %s: %s" % (name, result.stderr.strip()))
+    return dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
 
 
 def apply(changes: Sequence[Change]) -> None:
@@ -78,12 +91,20 @@ def _remove(step: Sequence[str]) -> str:
     return ""
 
 
+def _forget(step: Sequence[str]) -> str:
+    """Have systemd forget a unit that it keeps in mind after its file is gone, because it failed."""
+    if is_known(step[1]):
+        _systemctl("daemon-reload")
+        _systemctl("reset-failed", step[1])
+    return ""
+
+
 def _command(step: Sequence[str]) -> str:
     result = _systemctl(*step[1:])
     return result.stderr.strip() if result.returncode else ""
 
 
-_ACTIONS: dict[str, Callable[[Sequence[str]], str]] = {"write": _write, "remove": _remove}
+_ACTIONS: dict[str, Callable[[Sequence[str]], str]] = {"write": _write, "remove": _remove, "forget": _forget}
 
 
 def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
@@ -99,3 +120,6 @@ def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
         )
     except FileNotFoundError:
         raise Unsupported("systemctl is not on this host: install systemd") from None
+    except subprocess.TimeoutExpired as error:
+        said = "'systemctl %s' has not ended within %d s" % (" ".join(words), SYSTEMCTL_SECONDS)
+        return subprocess.CompletedProcess(error.cmd, 124, "", said)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
@@ -21,12 +21,17 @@ _NAME = re.compile(r"[A-Za-z0-9_.@-]+\.(service|socket|timer|path|target)\Z")
 
 @dataclass(frozen=True)
 class Unit:
-    """``folder``: where its file is; ``active``: whether it runs, None where that is nobody's concern."""
+    """``folder``: where its file is; ``active``: whether it runs, None where that is nobody's concern.
+
+    ``known``: of a unit to make, that systemd has one of that name in mind already: one that failed and lost its file,
+    or a package's.
+    """
 
     folder: str
     text: str
     enabled: bool
     active: Optional[bool]
+    known: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ def parse(params: Mapping[str, Any]) -> Wish:
         return Wish(name, None, False, False)
     if not content or not content.strip():
         raise BadInput("content", content, "give the unit's text, beginning with [Unit] or [Service]")
+    if params["enabled"] and not re.search(r"^\[Install\]\s*$", content, re.MULTILINE):
+        raise BadInput("enabled", True, "the content has no section [Install], which says what is to start the unit")
     return Wish(name, content if content.endswith("\n") else content + "\n", params["enabled"], params["started"])
 
 
@@ -55,11 +62,11 @@ def seen(wish: Wish, have: State) -> State:
     return {name: replace(unit, active=None) for name, unit in have.items()}
 
 
-def want_of(wish: Wish) -> State:
+def want_of(wish: Wish, known: bool = False) -> State:
     if wish.text is None:
         return {}
     folder = LASTING if wish.enabled else FLEETING
-    return {(KIND, wish.name): Unit(folder, wish.text, wish.enabled, True if wish.started else None)}
+    return {(KIND, wish.name): Unit(folder, wish.text, wish.enabled, True if wish.started else None, known)}
 
 
 def file_of(name: str, unit: Unit) -> str:
@@ -67,11 +74,13 @@ def file_of(name: str, unit: Unit) -> str:
 
 
 def steps(change: Change) -> list[tuple[str, ...]]:
-    """What brings one unit from before to after, in order: (C(write), file, text), (C(remove), file), or a command.
+    """What brings one unit from before to after, in order.
+
+    A step is (C(write), file, text), (C(remove), file), (C(forget), name), or a command.
 
     systemd is made to read its units again only where it must: that takes longer than all the rest. It looks by itself
-    for a unit that it does not know, forgets one that neither runs nor is enabled, and C(enable) and C(disable)
-    have it read all.
+    for a unit that it does not know, forgets one that neither runs nor is enabled nor has failed, and C(enable) and
+    C(disable) have it read all.
     """
     name = str(change.key)
     before: Optional[Unit] = change.before
@@ -87,11 +96,13 @@ def steps(change: Change) -> list[tuple[str, ...]]:
         result.append(("systemctl", "stop", name))
     if before and (moved or not after):
         result.append(("remove", file_of(name, before)))
+    if before and not after:
+        result.append(("forget", name))
     if after and rewritten:
         result.append(("write", file_of(name, after), after.text))
     if enabling:
         result.append(("systemctl", "--quiet", "enable", name))
-    elif before and rewritten:
+    elif after and rewritten and (before or after.known):
         result.append(("systemctl", "daemon-reload"))
     if after and after.active and (rewritten or not was_active):
         result.append(("systemctl", "restart", name))
@@ -106,6 +117,8 @@ def commands(changes: Sequence[Change]) -> list[str]:
             lines.append("cat > %s <<'EOF'\n%sEOF" % (step[1], step[2]))
         elif step[0] == "remove":
             lines.append("rm %s" % step[1])
+        elif step[0] == "forget":
+            lines += ["systemctl daemon-reload", "systemctl reset-failed %s || true" % step[1]]
         else:
             lines.append(" ".join(step))
     return lines
