@@ -119,7 +119,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside, require_net_admin
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.probe import Probe, probe
-from ansible_collections.lulab.lvs.plugins.module_utils.model.probe import parse_servers
+from ansible_collections.lulab.lvs.plugins.module_utils.model.probe import (
+    checked_address,
+    checked_addresses,
+    checked_traces,
+    parse_servers,
+)
 
 SERVER_OPTIONS: dict[str, Any] = {
     "address": {"type": "str", "required": True},
@@ -149,16 +154,16 @@ def build(params: dict[str, Any]) -> Probe:
     if params["rounds"] < 1:
         raise BadInput("rounds", params["rounds"], "give 1 or more")
     return Probe(
-        vip=params["vip"],
+        vip=checked_address("vip", params["vip"]),
         port=params["port"],
         path=params["path"],
         servers=servers,
         requests=params["rounds"] * len(servers),
         even=params["even"],
         vantage=params["vantage"],
-        node=params["snat"],
-        pings=tuple(params["ping"]),
-        traces=tuple(tuple(hops) for hops in params["traces"]),
+        node=None if params["snat"] is None else checked_address("snat", params["snat"]),
+        pings=checked_addresses("ping", params["ping"]),
+        traces=checked_traces(params["traces"]),
         patience=params["patience"],
     )
 

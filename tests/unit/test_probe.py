@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model import probe as model
+from harness import run_module
 
 SERVERS = model.parse_servers(
     [
@@ -90,3 +93,40 @@ def test_a_detour_is_no_path():
 def test_servers_that_answer_alike_are_refused():
     with pytest.raises(BadInput, match="cannot be told apart"):
         model.parse_servers([{"address": "10.0.0.%d" % n, "port": 80, "answer": "same"} for n in (1, 2)])
+
+
+ASKED = {
+    "vip": "169.254.2.100",
+    "real_servers": [{"address": "10.130.17.30", "port": 8888, "answer": "one"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "parameter"),
+    [
+        ({"vip": "foo"}, "vip"),
+        ({"vip": "169.254.2.100/32"}, "vip"),
+        ({"snat": "10.130.17"}, "snat"),
+        ({"ping": ["10.130.17.30", "host"]}, "ping[1]"),
+        ({"traces": [[]]}, "traces[0]"),
+        ({"traces": [["10.130.17.30"], ["10.130.17.30", 7.5]]}, "traces[1][1]"),
+        ({"real_servers": []}, "real_servers"),
+        ({"rounds": 0}, "rounds"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(given, parameter):
+    result = run_module("lvs_probe", **{**ASKED, **given})
+    assert result["failed"]
+    assert result["parameter"] == parameter
+
+
+@pytest.mark.parametrize(
+    ("error", "walled"),
+    [
+        (OSError(errno.EHOSTUNREACH, "No route to host"), True),
+        (TimeoutError("timed out"), True),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), False),
+    ],
+)
+def test_a_server_that_is_walled_off_has_one_look_at_the_firewall(error, walled):
+    assert ("firewall-cmd" in model.server_remedy(SERVERS[0], error)) is walled

@@ -23,6 +23,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.probe import (
     masqueraded,
     parse_flows,
     path_finding,
+    server_remedy,
     share_finding,
     snat_finding,
 )
@@ -111,10 +112,6 @@ def _servers(wanted: Probe) -> list[Finding]:
 
 def _server(wanted: Probe, server: RealServer) -> Finding:
     hop = "real server %s:%d" % (server.address, server.port)
-    remedy = "'systemctl status lulab-backend' on the host of %s; 'ip route get %s' here" % (
-        server.answer,
-        server.address,
-    )
     deadline = time.monotonic() + wanted.patience
     while True:
         try:
@@ -122,7 +119,7 @@ def _server(wanted: Probe, server: RealServer) -> Finding:
             break
         except OSError as error:
             if time.monotonic() > deadline:
-                return Finding(hop, False, "does not answer (%s)" % error, remedy)
+                return Finding(hop, False, "does not answer (%s)" % error, server_remedy(server, error))
             time.sleep(RETRY_SECONDS)
     return Finding(hop, answer == server.answer, "answers %s" % answer, "its /lu should say %s" % server.answer)
 

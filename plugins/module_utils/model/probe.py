@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import re
+import socket
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Optional, Sequence
@@ -51,6 +54,35 @@ def parse_servers(given: Sequence[Mapping[str, Any]]) -> tuple[RealServer, ...]:
     if twins:
         raise BadInput("real_servers", twins[0], "two real servers with one answer cannot be told apart")
     return servers
+
+
+def checked_address(parameter: str, value: object) -> str:
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError:
+        raise BadInput(parameter, value, "give an address, without a prefix length") from None
+
+
+def checked_addresses(parameter: str, values: Sequence[object]) -> tuple[str, ...]:
+    return tuple(checked_address("%s[%d]" % (parameter, place), value) for place, value in enumerate(values))
+
+
+def checked_traces(traces: Sequence[Sequence[object]]) -> tuple[tuple[str, ...], ...]:
+    for place, hops in enumerate(traces):
+        if not hops:
+            raise BadInput("traces[%d]" % place, hops, "name at least one hop, the path's end")
+    return tuple(checked_addresses("traces[%d]" % place, hops) for place, hops in enumerate(traces))
+
+
+def server_remedy(server: RealServer, error: OSError) -> str:
+    """What to look at when ``server`` does not answer; one that says nothing or has others say no may be walled off."""
+    look = [
+        "'systemctl status lulab-backend' on the host of %s" % server.answer,
+        "'ip route get %s' here" % server.address,
+    ]
+    if isinstance(error, socket.timeout) or error.errno in (errno.EHOSTUNREACH, errno.ETIMEDOUT):
+        look.append("a firewall on that host (firewall-cmd --list-all, nft list ruleset)")
+    return "; ".join(look)
 
 
 def share_finding(answers: Sequence[str], servers: Sequence[RealServer], even: bool) -> Finding:
