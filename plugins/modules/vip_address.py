@@ -34,7 +34,9 @@ options:
       - Either this or O(interface_of) is required.
     type: str
   interface_of:
-    description: Use the interface that has this address. Only with O(kind=existing).
+    description:
+      - Use the interface that has this address. Only with O(kind=existing).
+      - If none has it by now, O(state=absent) takes the addresses from where they are, as C(/32) or C(/128).
     type: str
   kind:
     description:
@@ -50,13 +52,14 @@ options:
   remove_interface:
     description:
       - With O(state=absent) and O(kind=dummy), remove the interface too when it has no address left.
-      - The default is V(true) for a dummy; other interfaces are never removed.
+      - The default is V(true) for a dummy that this module has made and V(false) for one that was there before.
+        Other interfaces are never removed.
     type: bool
   arp_exclusive:
     description:
       - Answer ARP only for addresses of the interface that was asked (C(arp_ignore=1)), and ask in the name of no other
         (C(arp_announce=2)). Use it where several hosts of one network have the same address.
-      - With O(state=absent) both are set back to V(0).
+      - When the last of the addresses goes that this was set for, both are set back to what they were.
     type: bool
     default: false
   state:

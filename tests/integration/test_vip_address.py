@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.lulab.lvs.plugins.module_utils.concern import vip_address
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.model.network import Note
 from harness import run_module, sh
 
 HOST = "10.130.17.30"
@@ -91,6 +95,56 @@ def test_arp_settings_are_made_and_put_back(host: str) -> None:
     assert sh(show).split() == ["0", "0"]
 
 
+def test_arp_settings_outlive_all_but_the_last_address_that_they_are_for(host: str) -> None:
+    sh("ip netns exec %s sysctl -qw net.ipv4.conf.e0.arp_ignore=2 net.ipv4.conf.e0.arp_announce=1" % host)
+    show = "ip netns exec %s sysctl -n net.ipv4.conf.e0.arp_ignore net.ipv4.conf.e0.arp_announce" % host
+    options = {"netns": host, "interface": "e0", "arp_exclusive": True}
+    for address in (VIP, "169.254.1.101"):
+        works(run_module("vip_address", addresses=[address], **options), True)
+        works(run_module("vip_address", addresses=[address], **options), False)
+    works(run_module("vip_address", addresses=[VIP], state="absent", **options), True)
+    assert sh(show).split() == ["1", "2"]
+    works(run_module("vip_address", addresses=["169.254.1.101"], state="absent", **options), True)
+    assert sh(show).split() == ["2", "1"]
+    works(run_module("vip_address", addresses=["169.254.1.101"], state="absent", **options), False)
+
+
+def test_a_note_is_not_believed_of_another_interface_of_the_same_name(host: str) -> None:
+    options = {"netns": host, "addresses": [VIP], "interface": "e1", "arp_exclusive": True}
+    works(run_module("vip_address", **options), True)
+    sh("ip -n {0} link delete e1 && ip -n {0} link add e1 type veth peer name e0".format(host))  # noqa: UP032
+    settings = "net.ipv4.conf.e1.arp_ignore=2"
+    sh("ip netns exec %s sysctl -qw %s && ip -n %s address add %s dev e1" % (host, settings, host, VIP))
+    works(run_module("vip_address", **options, state="absent"), True)
+    assert sh("ip netns exec %s sysctl -n net.ipv4.conf.e1.arp_ignore" % host).strip() == "2"
+
+
+def test_what_the_boot_notes_is_what_the_module_notes(host: str) -> None:
+    options = {"addresses": [VIP], "interface": "e0", "arp_exclusive": True}
+    params = {name: option.get("default") for name, option in vip_address.OPTIONS.items()}
+    concern = vip_address.build({**params, **options})
+    with inside(host):
+        concern.read()
+        [noted] = concern.notes(concern.plan({}))
+        sh(noted)
+        booted = concern.read()[("note", "e0")]
+        network.apply(concern.plan(concern.read()))
+        assert concern.read()[("note", "e0")] == Note(sysctls=booted.sysctls, vips=(VIP,))
+
+
+def test_an_address_goes_also_when_the_hosts_own_has_become_another(host: str) -> None:
+    options = {"netns": host, "addresses": [VIP], "interface_of": HOST, "arp_exclusive": True}
+    works(run_module("vip_address", **options), True)
+    sh("ip -n %s address delete %s/24 dev e0" % (host, HOST))
+    sh("ip -n %s address add 10.130.17.40/24 dev e0" % host)
+    works(run_module("vip_address", check=True, **options, state="absent"), True)
+    works(run_module("vip_address", **options, state="absent"), True)
+    assert held(host, "e0") == ["10.130.17.40/24"]
+    works(run_module("vip_address", **options, state="absent"), False)
+    options["addresses"] = ["10.130.17.40"]
+    works(run_module("vip_address", **options, state="absent"), False)
+
+
 def test_an_address_of_somebody_else_in_the_same_network_survives(host: str) -> None:
     """The kernel would drop it along with the one that came first."""
     works(run_module("vip_address", netns=host, addresses=["192.0.2.7/24"], interface="e0"), True)
@@ -170,6 +224,32 @@ def test_a_dummy_is_made_left_down_and_goes_with_its_last_address(host: str) -> 
     assert held(host, "dummy-ipvs0") == ["169.254.2.100/32"]
     works(run_module("vip_address", addresses=["169.254.2.100"], state="absent", **options), True)
     assert sh("ip -n %s link show dummy-ipvs0" % host, check=False) == ""
+
+
+@pytest.mark.ip_vs
+def test_a_dummy_that_the_boot_made_goes_too(host: str) -> None:
+    options = {"interface": "d6", "kind": "dummy", "addresses": ["192.0.2.1"], "arp_exclusive": True}
+    params = {name: option.get("default") for name, option in vip_address.OPTIONS.items()}
+    concern = vip_address.build({**params, **options})
+    with inside(host):
+        concern.read()
+        changes = concern.plan({})
+        for command in concern.notes(changes) + concern.commands(changes):
+            sh("set -e; " + command)
+    works(run_module("vip_address", netns=host, **options), False)
+    works(run_module("vip_address", netns=host, **options, state="absent"), True)
+    assert sh("ip -n %s link show d6" % host, check=False) == ""
+
+
+@pytest.mark.ip_vs
+def test_a_dummy_that_was_there_before_stays(host: str) -> None:
+    sh("modprobe dummy numdummies=0; ip -n %s link add d5 type dummy" % host)
+    options = {"netns": host, "interface": "d5", "kind": "dummy", "addresses": ["192.0.2.1"]}
+    works(run_module("vip_address", **options), True)
+    works(run_module("vip_address", **options, state="absent"), True)
+    assert held(host, "d5") == []
+    works(run_module("vip_address", **options, state="absent"), False)
+    assert "d5" in sh("ip -n %s link show d5" % host)
 
 
 @pytest.mark.ip_vs

@@ -59,8 +59,49 @@ def test_exact_removes_an_address_that_is_not_named() -> None:
     ]
 
 
-def test_the_dummy_goes_with_its_last_address() -> None:
-    assert changed({DUMMY: True, ADDRESS: 32}, state="absent") == ["ip link delete dummy-ipvs0"]
+def test_the_dummy_that_we_made_goes_with_its_last_address() -> None:
+    made = applied({}, vip.towards(wish(), {}, "dummy-ipvs0"))
+    assert changed(made, state="absent") == ["ip link delete dummy-ipvs0"]
+
+
+def test_a_dummy_that_was_there_before_us_stays_unless_it_is_to_go() -> None:
+    for have in ({DUMMY: True}, {DUMMY: True, OTHER: 32}):
+        with_ours = applied(have, vip.towards(wish(), have, "dummy-ipvs0"))
+        assert changed(with_ours, state="absent") == ["ip address delete 169.254.2.100/32 dev dummy-ipvs0"]
+    assert changed({DUMMY: True, ADDRESS: 32}, state="absent", remove_interface=True) == ["ip link delete dummy-ipvs0"]
+
+
+def test_arp_settings_go_back_to_what_they_were_with_the_last_address_that_they_are_for() -> None:
+    have: dict[Any, Any] = {
+        ("sysctl", ("", "net/ipv4/conf/e0/arp_" + key)): value for key, value in (("ignore", "0"), ("announce", "1"))
+    }
+    arp = {"kind": "existing", "interface": "e0", "arp_exclusive": True}
+    before = have
+    for address in ("10.0.0.1", "10.0.0.2"):
+        have = applied(have, vip.towards(wish(addresses=[address], **arp), have, "e0"))
+    lines = []
+    for address in ("10.0.0.1", "10.0.0.2"):
+        changes = vip.towards(wish(addresses=[address], state="absent", **arp), have, "e0")
+        have = applied(have, changes)
+        lines.append(network.commands(changes))
+    assert lines == [
+        ["ip address delete 10.0.0.1/32 dev e0"],
+        [
+            "ip address delete 10.0.0.2/32 dev e0",
+            "sysctl -w net.ipv4.conf.e0.arp_ignore=0",
+            "sysctl -w net.ipv4.conf.e0.arp_announce=1",
+        ],
+    ]
+    assert have == before
+
+
+def test_arp_settings_of_somebody_else_stay() -> None:
+    have = {("sysctl", ("", path)): value for path, value in vip.exclusive("e0").items()}
+    arp = {"kind": "existing", "interface": "e0", "arp_exclusive": True}
+    after = applied(have, vip.towards(wish(**arp), have, "e0"))
+    assert network.commands(vip.towards(wish(state="absent", **arp), after, "e0")) == [
+        "ip address delete 169.254.2.100/32 dev e0"
+    ]
 
 
 def test_the_dummy_stays_while_it_has_another_address() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network, vip_note
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import vip as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import reading
 from ansible_collections.lulab.lvs.plugins.module_utils.model import vip as model
@@ -44,7 +44,8 @@ def build(params: dict[str, Any]) -> Concern:
         apply=network.apply,
         commands=commands,
         listing=listing,
-        report=lambda state: model.report(state, interface),
+        report=lambda state: model.report(wish, state, interface),
+        notes=vip_note.note_commands,
     )
 
 

@@ -63,12 +63,15 @@ def _ours(name: str) -> bool:
 
 
 def _identity(name: str) -> str:
-    """The namespace's inode number, which the kernel gives out anew once it is free, and its cookie, which it does not.
+    with inside(name, "namespace"):
+        return identity_here()
 
-    Kernels before 5.14 have no cookies.
-    """
-    inode = os.stat(path_of(name)).st_ino
-    with inside(name, "namespace"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as socket_:
+
+def identity_here() -> str:
+    """Which namespace we are in: its inode number, which the kernel gives out anew once it is free, and its cookie,
+    which it does not. Kernels before 5.14 have no cookies."""
+    inode = os.stat("/proc/thread-self/ns/net").st_ino
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as socket_:
         try:
             cookie = socket_.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
         except OSError:

@@ -13,7 +13,7 @@ import subprocess
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, errno_words
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import namespace, vip_note
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import address_rows, route_rows
@@ -185,6 +185,14 @@ def _link(hands: Hands, change: Change) -> None:
         hands.send(where, rt.link_set(hands.index(where, interface), **settings))
 
 
+def _note(hands: Hands, change: Change) -> None:
+    interface = str(change.key)
+    if change.removes:
+        vip_note.forget(interface)
+    else:
+        vip_note.write(interface, hands.index(model.HERE, interface), change.after)
+
+
 def _sysctl(hands: Hands, change: Change) -> None:
     if change.removes:
         return
@@ -247,6 +255,7 @@ _STEPS: Dict[str, Callable[[Hands, Change], None]] = {
     "veth": _veth,
     "dummy": _dummy,
     "link": _link,
+    "note": _note,
     "sysctl": _sysctl,
     "address": _address,
     "route": _route,

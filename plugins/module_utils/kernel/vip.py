@@ -11,31 +11,32 @@ from typing import Any, List, Optional, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import rtnetlink as rt
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import vip_note
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import (
     InterfaceAddress,
     addresses,
-    interface_holding,
     link_rows,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NETLINK_ROUTE, Netlink
-from ansible_collections.lulab.lvs.plugins.module_utils.model.network import HERE
+from ansible_collections.lulab.lvs.plugins.module_utils.model.network import HERE, Note
 from ansible_collections.lulab.lvs.plugins.module_utils.model.vip import (
     ARP_EXCLUSIVE,
     CALICO_GATEWAY,
     DUMMY_DRIVER,
     Wish,
     described,
+    exclusive,
 )
 
 
 def read(wish: Wish) -> Tuple[dict[Any, Any], Optional[str]]:
     """The state of the wished interface and its name; the name is None when nothing is to be done on it."""
-    interface = _resolved(wish)
+    held = addresses()
+    interface = _resolved(wish, held)
     row = next((row for row in _links() if row.name == interface), None)
     if interface is None or (row is None and not wish.present):
         return {}, None
     _check_kind(wish, interface, row)
-    held = addresses()
     if wish.present:
         _check_addresses(wish, interface, held)
     state: dict[Any, Any] = {}
@@ -43,14 +44,23 @@ def read(wish: Wish) -> Tuple[dict[Any, Any], Optional[str]]:
         state[("dummy", interface)] = True
     elif wish.dummy and _dummy_driver():
         state[DUMMY_DRIVER] = True
-    named = {vip.address for vip in wish.vips}
+    if row is not None:
+        state.update(_noted(wish, interface, row.index, held))
+    named = {vip.address for vip in wish.vips} | set(state.get(("note", interface), Note()).vips)
+    anywhere = wish.interface_of is not None and _holder(wish.interface_of, held) is None
     for one in held:
         ours = wish.dummy and not one.address.is_link_local if one.address.version == 6 else wish.dummy
-        if one.interface == interface and (ours or str(one.address) in named):
+        wanted = ours or (str(one.address) in named and (_whole(one) or not anywhere))
+        if one.interface == interface and wanted:
             state[("address", (HERE, interface, str(one.address)))] = one.prefix
-    if wish.arp_exclusive and row is not None:
-        state.update(_sysctls(interface))
     return state, interface
+
+
+def _noted(wish: Wish, interface: str, index: int, held: List[InterfaceAddress]) -> dict[Any, Any]:
+    """The note of the interface, and the settings that it or the wish speaks of."""
+    note = vip_note.read(interface, index, {str(one.address) for one in held if one.interface == interface})
+    state: dict[Any, Any] = {} if note is None else {("note", interface): note}
+    return {**state, **_sysctls(interface)} if wish.arp_exclusive or (note and note.sysctls) else state
 
 
 def found() -> List[dict[str, Any]]:
@@ -63,8 +73,8 @@ def found() -> List[dict[str, Any]]:
             "%s/%d" % (one.address, one.prefix) for one in held if one.interface == row.name and _virtual(one, dummy)
         ]
         if texts or dummy:
-            exclusive = list(_sysctls(row.name).values()) == list(ARP_EXCLUSIVE.values())
-            told.append(described(row.name, dummy, texts, exclusive))
+            alone = list(_sysctls(row.name).values()) == list(ARP_EXCLUSIVE.values())
+            told.append(described(row.name, dummy, texts, alone))
     return told
 
 
@@ -73,7 +83,12 @@ def _virtual(one: InterfaceAddress, dummy: bool) -> bool:
     own = one.address.is_loopback or (one.address.version == 6 and one.address.is_link_local)
     if own or str(one.address) == CALICO_GATEWAY:
         return False
-    return dummy or one.prefix == one.address.max_prefixlen
+    return dummy or _whole(one)
+
+
+def _whole(one: InterfaceAddress) -> bool:
+    """Whether it is an address alone (/32, /128), no part of a network."""
+    return one.prefix == one.address.max_prefixlen
 
 
 def _links() -> List[rt.LinkRow]:
@@ -81,13 +96,19 @@ def _links() -> List[rt.LinkRow]:
         return link_rows(socket_)
 
 
-def _resolved(wish: Wish) -> Optional[str]:
+def _resolved(wish: Wish, held: List[InterfaceAddress]) -> Optional[str]:
     if wish.interface_of is None:
         return wish.interface
-    interface = interface_holding(wish.interface_of)
-    if interface is None:
+    interface = _holder(wish.interface_of, held)
+    if interface is None and wish.present:
         raise BadInput("interface_of", wish.interface_of, "no interface has this address; 'ip address' shows all")
-    return interface
+    # The host may have got another address since: what is to go is wherever it is, as we put it there.
+    whole = [one for one in held if _whole(one)]
+    return interface or next((found for vip in wish.vips if (found := _holder(vip.address, whole))), None)
+
+
+def _holder(address: str, held: List[InterfaceAddress]) -> Optional[str]:
+    return next((one.interface for one in held if str(one.address) == address), None)
 
 
 def _check_kind(wish: Wish, interface: str, row: Optional[rt.LinkRow]) -> None:
@@ -116,8 +137,7 @@ def _check_addresses(wish: Wish, interface: str, held: List[InterfaceAddress]) -
 
 def _sysctls(interface: str) -> dict[Any, str]:
     values = {}
-    for name in ARP_EXCLUSIVE:
-        path = "net/ipv4/conf/%s/%s" % (interface, name)
+    for path in exclusive(interface):
         with open(os.path.join("/proc/sys", path), encoding="ascii") as file:
             values[("sysctl", (HERE, path))] = file.read().strip()
     return values

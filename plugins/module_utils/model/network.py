@@ -13,6 +13,7 @@ namespace   name                           Namespace
 veth        host side's name               Veth
 dummy       name                           True: it exists, as a dummy
 link        (namespace, name)              Link
+note        interface's name               Note, of what was there before us
 sysctl      (namespace, path)              its text, path as under /proc/sys
 address     (namespace, interface, text)   prefix length
 route       (namespace, destination)       Route, of the main table
@@ -31,7 +32,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 
-ORDER = ("module", "namespace", "veth", "dummy", "link", "sysctl", "address", "route")
+ORDER = ("module", "namespace", "veth", "dummy", "link", "note", "sysctl", "address", "route")
 HERE = ""
 
 PROTOCOL_BOOT = 3
@@ -72,6 +73,19 @@ class Route:
     via: Optional[str]
     interface: str
     protocol: int = PROTOCOL_BOOT
+
+
+@dataclass(frozen=True)
+class Note:
+    """What we have to know of an interface to leave it as it was.
+
+    ``made``: the dummy is ours. ``sysctls``: what those were, (path, text), that were changed for the sake of the
+    addresses ``vips``; None stands for what is found when they are changed.
+    """
+
+    made: bool = False
+    sysctls: Tuple[Tuple[str, Optional[str]], ...] = ()
+    vips: Tuple[str, ...] = ()
 
 
 def checked_name(parameter: str, name: str) -> str:
@@ -269,6 +283,7 @@ _COMMANDS: Dict[str, Callable[[Change], List[str]]] = {
     "veth": _veth,
     "dummy": _dummy,
     "link": _link,
+    "note": lambda change: [],
     "sysctl": _sysctl,
     "address": _address,
     "route": _route,
@@ -305,6 +320,7 @@ _LINES: Dict[str, Callable[[Any, Any], str]] = {
     "veth": lambda key, value: "veth %s peer %s netns %s" % (key, value.peer, value.namespace or "-"),
     "dummy": lambda key, value: "dummy %s" % key,
     "link": _link_line,
+    "note": lambda key, value: "",
     "sysctl": lambda key, value: "%s = %s" % (key[1] if "." in key[1] else key[1].replace("/", "."), value),
     "address": _address_line,
     "route": lambda key, value: "route " + route_words(key[1], value) + protocol_words(value),

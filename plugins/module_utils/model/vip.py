@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, List, Mapping, Optional, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import (
     HERE,
     ORDER,
+    Note,
     checked_interface_address,
     checked_name,
 )
@@ -40,7 +41,10 @@ class Vip:
 
 @dataclass(frozen=True)
 class Wish:
-    """The options. Of ``interface`` and ``interface_of`` one is given."""
+    """The options. Of ``interface`` and ``interface_of`` one is given.
+
+    ``remove_interface`` None: a dummy goes that we made.
+    """
 
     vips: Tuple[Vip, ...]
     interface: Optional[str]
@@ -48,7 +52,7 @@ class Wish:
     dummy: bool = False
     exact: bool = False
     present: bool = True
-    remove_interface: bool = True
+    remove_interface: Optional[bool] = None
     arp_exclusive: bool = False
 
 
@@ -65,7 +69,6 @@ def parse(params: Mapping[str, Any]) -> Wish:
         checked_name("interface", interface)
     if interface_of is not None:
         interface_of = str(checked_interface_address("interface_of", interface_of).ip)
-    remove = params.get("remove_interface")
     return Wish(
         vips=_vips(params["addresses"]),
         interface=interface,
@@ -73,7 +76,7 @@ def parse(params: Mapping[str, Any]) -> Wish:
         dummy=dummy,
         exact=params["exact"],
         present=params["state"] == "present",
-        remove_interface=dummy if remove is None else remove,
+        remove_interface=params.get("remove_interface"),
         arp_exclusive=params["arp_exclusive"],
     )
 
@@ -111,35 +114,64 @@ def _present(wish: Wish, have: State, interface: str) -> dict[Any, Any]:
         for identity, value in have.items()
         if not (wish.exact and identity[0] == "address" and identity not in named)
     }
-    want: dict[Any, Any] = {**kept, **named, **_arp(wish, interface, ARP_EXCLUSIVE)}
+    want: dict[Any, Any] = {**kept, **named}
+    note = have.get(("note", interface), Note())
+    if wish.arp_exclusive:
+        want.update({("sysctl", (HERE, path)): value for path, value in exclusive(interface).items()})
+        note = _exclusive_for(wish, note, have, interface)
     if wish.dummy:
         want[("dummy", interface)] = True
         if ("dummy", interface) not in have:
             want[DUMMY_DRIVER] = True
-    return want
+            note = replace(note, made=True)
+    return _noted(want, note, interface)
+
+
+def _exclusive_for(wish: Wish, note: Note, have: State, interface: str) -> Note:
+    """``note`` with the wish's addresses among those that the interface's ARP settings are for."""
+    found = {path: have.get(("sysctl", (HERE, path))) for path in exclusive(interface)}
+    if found == exclusive(interface) and not note.sysctls and not note.vips:
+        return note  # somebody else's settings, which stay with us and without us
+    sysctls = note.sysctls or (() if found == exclusive(interface) else tuple(found.items()))
+    vips = dict.fromkeys([*note.vips, *(vip.address for vip in wish.vips)])
+    return replace(note, sysctls=sysctls, vips=tuple(vips))
 
 
 def _absent(wish: Wish, have: State, interface: str) -> dict[Any, Any]:
     want = dict(have)
+    note = have.get(("note", interface), Note())
     for vip in wish.vips:
         identity = ("address", (HERE, interface, vip.address))
         if vip.prefix is None or vip.prefix == have.get(identity):
             want.pop(identity, None)
     left = any(kind == "address" for kind, _key in want)
-    if wish.dummy and wish.remove_interface and not left:
+    remove = note.made if wish.remove_interface is None else wish.remove_interface
+    if wish.dummy and remove and not left:
         return {}
-    standing = any(kind == "sysctl" for kind, _key in have)
-    return {**want, **(_arp(wish, interface, dict.fromkeys(ARP_EXCLUSIVE, "0")) if standing else {})}
+    return _noted(want, note, interface)
 
 
-def _arp(wish: Wish, interface: str, values: Mapping[str, str]) -> dict[Any, Any]:
-    if not wish.arp_exclusive:
-        return {}
-    return {("sysctl", (HERE, "net/ipv4/conf/%s/%s" % (interface, key))): value for key, value in values.items()}
+def _noted(want: dict[Any, Any], note: Note, interface: str) -> dict[Any, Any]:
+    """``want`` with the note; the settings are what they were once the last address is gone that they are for."""
+    vips = tuple(vip for vip in note.vips if ("address", (HERE, interface, vip)) in want)
+    if note.sysctls and not vips:
+        want.update({("sysctl", (HERE, path)): value for path, value in note.sysctls if value is not None})
+    note = replace(note, vips=vips, sysctls=note.sysctls if vips else ())
+    want.pop(("note", interface), None)
+    return want if note == Note() else {**want, ("note", interface): note}
 
 
-def report(state: State, interface: Optional[str]) -> dict[str, Any]:
-    held = [(key[2], prefix) for (kind, key), prefix in state.items() if kind == "address"]  # type: ignore[index]
+def exclusive(interface: str) -> dict[str, str]:
+    return {"net/ipv4/conf/%s/%s" % (interface, key): value for key, value in ARP_EXCLUSIVE.items()}
+
+
+def report(wish: Wish, state: State, interface: Optional[str]) -> dict[str, Any]:
+    named = {vip.address for vip in wish.vips}
+    held = [
+        (key[2], prefix)  # type: ignore[index]
+        for (kind, key), prefix in state.items()
+        if kind == "address" and (wish.dummy or key[2] in named)  # type: ignore[index]
+    ]
     held.sort(key=lambda pair: (":" in pair[0], ipaddress.ip_address(pair[0]).packed))
     return {"interface": interface or "", "addresses": ["%s/%d" % pair for pair in held]}
 
