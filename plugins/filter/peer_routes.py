@@ -38,11 +38,16 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.lulab.lvs.plugins.plugin_utils import topology as model
 
 
 def peer_routes(hosts: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, str]]:
-    return model.peer_routes([model.Host(**host) for host in hosts], name)
+    try:
+        return model.peer_routes([model.Host(**host) for host in hosts], name)
+    except model.TopologyError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:

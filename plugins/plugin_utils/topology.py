@@ -9,10 +9,10 @@ Every number comes from inventory variables and none from facts, so that C(--lim
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Iterable, Mapping, Optional, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence
 
 try:
-    from netaddr import AddrFormatError, IPAddress, IPNetwork
+    from netaddr import INET_PTON, AddrFormatError, IPAddress, IPNetwork
 except ImportError:
     HAS_NETADDR = False
 else:
@@ -57,16 +57,44 @@ def _host(name: str, variables: Mapping[str, Any], needs: Sequence[str]) -> Host
     host_ip = _address(name, "host_ip", variables["host_ip"])
     pod_cidr = _network(name, variables["pod_cidr"]) if variables.get("pod_cidr") else None
     pod_ip = _address(name, "pod_ip", variables["pod_ip"]) if variables.get("pod_ip") else None
-    if pod_ip and pod_cidr and pod_ip not in pod_cidr:
-        raise TopologyError("%s: pod_ip: %s is not inside pod_cidr %s" % (name, pod_ip, pod_cidr))
-    if pod_cidr and host_ip in pod_cidr:
-        raise TopologyError("%s: pod_cidr: %s covers the host's own host_ip %s" % (name, pod_cidr, host_ip))
+    for variable, value, wrong, words in _oddities(host_ip, pod_cidr, pod_ip):
+        if wrong:
+            raise TopologyError("%s: %s: %s %s" % (name, variable, value, words))
     return Host(name, str(host_ip), str(pod_cidr) if pod_cidr else None, str(pod_ip) if pod_ip else None)
+
+
+def _oddities(
+    host_ip: IPAddress, pod_cidr: Optional[IPNetwork], pod_ip: Optional[IPAddress]
+) -> Iterator[tuple[str, object, bool, str]]:
+    """What one host's values cannot be: which variable, its value, whether it is so, and in words."""
+    unusable = "is a loopback, multicast or zero address, or the pods' gateway: give one that a host can have"
+    yield "host_ip", host_ip, _is_unusable(host_ip), unusable
+    if pod_ip:
+        yield "pod_ip", pod_ip, _is_unusable(pod_ip), unusable
+        yield "pod_ip", pod_ip, pod_ip == host_ip, "is the host's own host_ip"
+    if pod_cidr:
+        yield "pod_cidr", pod_cidr, host_ip in pod_cidr, "covers the host's own host_ip %s" % host_ip
+        yield "pod_cidr", pod_cidr, IPAddress(GATEWAY) in pod_cidr, "covers %s, the pods' gateway" % GATEWAY
+        families = "is IPv%d, but host_ip is IPv%d: the routes between hosts need one family"
+        yield "pod_cidr", pod_cidr, pod_cidr.version != host_ip.version, families % (pod_cidr.version, host_ip.version)
+    if pod_cidr and pod_ip:
+        yield "pod_ip", pod_ip, pod_ip not in pod_cidr, "is not inside pod_cidr %s" % pod_cidr
+        ends = (pod_cidr.network, pod_cidr.broadcast) if pod_cidr.size > 2 else ()
+        yield (
+            "pod_ip",
+            pod_ip,
+            pod_ip in ends,
+            "is the address of pod_cidr %s itself or its broadcast address" % pod_cidr,
+        )
+
+
+def _is_unusable(address: IPAddress) -> bool:
+    return address.is_loopback() or address.is_multicast() or not int(address) or address == IPAddress(GATEWAY)
 
 
 def _address(name: str, variable: str, value: object) -> IPAddress:
     try:
-        return IPAddress(str(value))
+        return IPAddress(str(value), flags=INET_PTON)
     except (AddrFormatError, ValueError):
         raise TopologyError(
             "%s: %s: %r is no address: give one such as 10.130.17.30, without a prefix length" % (name, variable, value)
@@ -74,7 +102,10 @@ def _address(name: str, variable: str, value: object) -> IPAddress:
 
 
 def _network(name: str, value: object) -> IPNetwork:
+    address, slash, _prefix = str(value).partition("/")
     try:
+        # IPNetwork alone takes less than four numbers, and reads those that begin with 0 in its own way.
+        IPAddress(address if slash else "", flags=INET_PTON)
         network = IPNetwork(str(value))
     except (AddrFormatError, ValueError):
         raise TopologyError("%s: pod_cidr: %r is no network: give one such as 172.16.0.0/24" % (name, value)) from None
@@ -84,13 +115,14 @@ def _network(name: str, value: object) -> IPNetwork:
 
 
 def _refuse_twins(hosts: Sequence[Host]) -> None:
+    seen: dict[str, str] = {}
     for variable in ("host_ip", "pod_ip"):
-        seen: dict[str, str] = {}
         for host in hosts:
             value = getattr(host, variable)
-            if value and value in seen:
+            if value in seen:
                 raise TopologyError("%s: %s: %s is also that of %s" % (host.name, variable, value, seen[value]))
-            seen[value] = host.name
+            if value:
+                seen[value] = host.name
 
 
 def _refuse_overlaps(hosts: Sequence[Host]) -> None:
@@ -100,10 +132,12 @@ def _refuse_overlaps(hosts: Sequence[Host]) -> None:
             if network in earlier or earlier in network:
                 raise TopologyError("%s: pod_cidr: %s overlaps %s of %s" % (name, network, earlier, other))
         for host in hosts:
-            if IPAddress(host.host_ip) in network:
-                raise TopologyError(
-                    "%s: pod_cidr: %s covers host_ip %s of %s" % (name, network, host.host_ip, host.name)
-                )
+            for variable in ("host_ip", "pod_ip"):
+                value = getattr(host, variable)
+                if value and host.name != name and IPAddress(value) in network:
+                    raise TopologyError(
+                        "%s: pod_cidr: %s covers %s %s of %s" % (name, network, variable, value, host.name)
+                    )
 
 
 def check_vip(hosts: Sequence[Host], vip: str) -> None:
@@ -127,7 +161,10 @@ def check_port(variable: str, port: object) -> int:
 
 
 def peer_routes(hosts: Sequence[Host], name: str) -> list[dict[str, str]]:
-    """A route to every other host's pods, via that host."""
+    """A route to every other host's pods, via that host; raises ``TopologyError`` for a ``name`` of none of them."""
+    if name not in [host.name for host in hosts]:
+        known = ", ".join(host.name for host in hosts)
+        raise TopologyError("peer_routes: %r is no host of the topology: give one of %s" % (name, known))
     return [{"to": host.pod_cidr, "via": host.host_ip} for host in hosts if host.name != name and host.pod_cidr]
 
 

@@ -25,6 +25,24 @@ def test_every_host_gets_a_route_to_every_other_hosts_pods():
     ]
 
 
+def test_a_host_that_the_topology_has_not_is_refused():
+    with pytest.raises(model.TopologyError, match="'host1' is no host of the topology: give one of Host0, Host1"):
+        model.peer_routes(hosts(Host0=HOST0, Host1=HOST1), "host1")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"host_ip": "fd00::31", "pod_cidr": "fd00:1::/64", "pod_ip": "fd00:1::11"},
+        {"pod_cidr": "172.16.1.10/31", "pod_ip": "172.16.1.10"},
+        {"pod_cidr": "172.16.1.11/32", "pod_ip": "172.16.1.11"},
+        {"pod_cidr": None, "pod_ip": None},
+    ],
+)
+def test_what_can_be_meant_passes(more):
+    assert hosts(Host0=HOST0, Host1={**HOST1, **more})[1].host_ip
+
+
 def test_real_servers_are_the_hosts_or_their_pods():
     found = hosts(Host0=HOST0, Host1=HOST1)
     assert [one["address"] for one in model.real_servers(found, "host_ip", 8888)] == ["10.130.17.30", "10.130.17.31"]
@@ -50,6 +68,28 @@ def test_real_servers_are_the_hosts_or_their_pods():
         ),
         ({"pod_cidr": "10.130.17.0/24", "pod_ip": None}, "pod_cidr: 10.130.17.0/24 covers the host's own host_ip"),
         ({"pod_cidr": None, "pod_ip": "172.16.0.10"}, "Host1: pod_ip: 172.16.0.10 is also that of Host0"),
+        ({"host_ip": "010.130.17.31"}, "Host1: host_ip: '010.130.17.31' is no address"),
+        ({"host_ip": "127.0.0.1"}, "Host1: host_ip: 127.0.0.1 is a loopback, multicast or zero address"),
+        ({"host_ip": "0.0.0.0"}, "Host1: host_ip: 0.0.0.0 is a loopback, multicast or zero address"),
+        ({"host_ip": "224.0.0.9"}, "Host1: host_ip: 224.0.0.9 is a loopback, multicast or zero address"),
+        ({"host_ip": "::"}, "Host1: host_ip: :: is a loopback, multicast or zero address"),
+        ({"host_ip": "169.254.1.1"}, "or the pods' gateway"),
+        ({"pod_cidr": "172.16.1.0"}, "Host1: pod_cidr: '172.16.1.0' is no network"),
+        ({"pod_cidr": "172.16/16"}, "Host1: pod_cidr: '172.16/16' is no network"),
+        ({"pod_cidr": "172.016.1.0/24"}, "Host1: pod_cidr: '172.016.1.0/24' is no network"),
+        (
+            {"pod_cidr": "169.254.0.0/16", "pod_ip": None},
+            "pod_cidr: 169.254.0.0/16 covers 169.254.1.1, the pods' gateway",
+        ),
+        ({"pod_cidr": "fd00:1::/64", "pod_ip": "fd00:1::9"}, "pod_cidr: fd00:1::/64 is IPv6, but host_ip is IPv4"),
+        ({"pod_ip": "172.16.1.0"}, "pod_ip: 172.16.1.0 is the address of pod_cidr 172.16.1.0/24 itself"),
+        ({"pod_ip": "172.16.1.255"}, "or its broadcast address"),
+        ({"pod_cidr": None, "pod_ip": "10.130.17.31"}, "Host1: pod_ip: 10.130.17.31 is the host's own host_ip"),
+        ({"pod_cidr": None, "pod_ip": "10.130.17.30"}, "Host1: pod_ip: 10.130.17.30 is also that of Host0"),
+        (
+            {"pod_cidr": None, "pod_ip": "172.16.0.99"},
+            "Host0: pod_cidr: 172.16.0.0/24 covers pod_ip 172.16.0.99 of Host1",
+        ),
         ({"pod_ip": "172.16.9.9"}, "Host1: pod_ip: 172.16.9.9 is not inside pod_cidr 172.16.1.0/24"),
     ],
 )
