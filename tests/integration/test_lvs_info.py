@@ -210,16 +210,3 @@ def test_services_and_settings_come_back_as_they_are(netns: str, twin: str) -> N
     for listing in ("-Sn", "-Ln --thresholds", "-Ln --timeout", "-Ln --daemon"):
         one, other = (sh("ip netns exec %s ipvsadm %s" % (name, listing)) for name in (netns, twin))
         assert one == other
-
-
-@pytest.mark.ip_vs
-def test_asking_does_not_load_ip_vs(netns: str) -> None:
-    sh(
-        "for name in $(lsmod | awk '/^ip_vs_/ {print $1}') xt_ipvs ip_vs; do rmmod $name 2> /dev/null; done",
-        check=False,
-    )
-    if sh("lsmod | grep '^ip_vs '", check=False):
-        pytest.skip("other tests' leavings hold ip_vs")
-    there = told(netns)
-    assert (there["services"], there["config"]) == ([], {})
-    assert not sh("lsmod | grep '^ip_vs '", check=False)

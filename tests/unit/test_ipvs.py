@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import sys
 from typing import Any
@@ -15,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ipvs_captured
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError, Unsupported
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_codec as codec
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import reason_of
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import Ipvs, conversation, reason_of
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import Malformed, NetlinkError, generic_body
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import (
     Server,
@@ -181,12 +183,12 @@ def test_a_truncated_reply_is_refused(reply: bytes) -> None:
 @given(states())
 def test_pyroute2_reads_what_we_write(state: Any) -> None:
     """Its names for what it gets right: addresses of the service's family, ports, scheduler, weight, thresholds."""
-    ipvs = pytest.importorskip("pyroute2.netlink.generic.ipvs")
+    theirs = pytest.importorskip("pyroute2.netlink.generic.ipvs")
     for change in changes_towards({}, state):
         command, *attributes = codec.request(change)
         body = generic_body(command, codec.VERSION, *attributes)
         header = (16 + len(body)).to_bytes(4, "little") + b"\0" * 12
-        message = ipvs.ipvsmsg(header + body)
+        message = theirs.ipvsmsg(header + body)
         message.decode()
         read = message.get_attr("IPVS_CMD_ATTR_SERVICE")
         key = change.key if change.kind == "service" else change.key[0]
@@ -239,10 +241,44 @@ def test_flags_of_a_scheduler_go_by_its_own_names() -> None:
             "remove real server 10.130.17.30:8888 of virtual service tcp",
         ),
         (Change("server", (WEB, *ONE), None, Server()), 3, "its virtual service is gone"),
+        (Change("service", WEB, None, Service()), 1, "initial user namespace"),
     ],
 )
 def test_a_refusal_is_told_in_words(change: Change, number: int, words: str) -> None:
     assert words in reason_of(change, NetlinkError(number))
+
+
+class Link:
+    """Answers every question with a refusal."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def get(self, *_question: Any) -> Any:
+        raise NetlinkError(self.number)
+
+
+@pytest.mark.parametrize("number", [errno.ESRCH, errno.EAFNOSUPPORT])
+def test_a_service_of_a_family_that_is_switched_off_is_not_there(number: int) -> None:
+    link: Any = Link(number)
+    assert Ipvs(link, 1).service(WEB._replace(family="ipv6", address="2001:db8::1")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (NetlinkError(errno.EPERM), Unsupported, "initial user namespace"),
+        (NetlinkError(errno.EINVAL), LvsError, "does not tell what it has: EINVAL"),
+        (OSError(errno.ENOBUFS, "no room"), LvsError, "broke off: .*no room"),
+        (Malformed("stray bytes"), LvsError, "broke off: stray bytes"),
+    ],
+)
+def test_what_ends_a_conversation_is_told_in_words(
+    error: Exception, kind: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ipvs, "generic_family", lambda _link, _name: 1)
+    with pytest.raises(kind, match=words), conversation():
+        raise error
 
 
 @FEW

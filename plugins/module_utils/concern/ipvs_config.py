@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_config as kernel
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import is_loaded
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import require_ip_vs
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import (
     changes_towards,
     commands,
@@ -17,6 +17,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import
     listing,
     want_of,
 )
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern
 
 DAEMON = {
@@ -40,15 +41,19 @@ OPTIONS = {
 
 def build(params: dict[str, Any]) -> Concern:
     wanted = declared(params)
-    return Concern(
-        read=kernel.read,
-        plan=lambda have: changes_towards(have, want_of(have, wanted)),
-        apply=kernel.apply,
-        commands=commands,
-        listing=listing,
-    )
+
+    def towards(have: State) -> list[Change]:
+        return changes_towards(have, want_of(have, wanted))
+
+    def read() -> State:
+        have = kernel.read()
+        if towards(have):
+            require_ip_vs()
+        return have
+
+    return Concern(read=read, plan=towards, apply=kernel.apply, commands=commands, listing=listing)
 
 
 def told(params: dict[str, Any]) -> dict[str, Any]:
     """The settings of this host, as the options take them."""
-    return described(kernel.read()) if is_loaded() else {}
+    return described(kernel.read())

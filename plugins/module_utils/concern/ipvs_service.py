@@ -49,12 +49,17 @@ def build(params: dict[str, Any]) -> Concern:
     drain = parse_drain(params["drain"])
     hands = Draining(drain) if drain else None
 
+    def read() -> State:
+        if wanted and present:
+            kernel.require_ip_vs()
+        return kernel.read(wanted, (lambda key: inside_scope(key, scope)) if scope else None)
+
     def planned(have: State) -> list[Change]:
         changes = changes_towards(have, want_of(have, wanted if present else {}, keep_weights))
         return gently(changes) if drain else changes
 
     return Concern(
-        read=lambda: kernel.read(wanted, (lambda key: inside_scope(key, scope)) if scope else None),
+        read=read,
         plan=planned,
         apply=hands.apply if hands else kernel.apply,
         commands=commands,
@@ -65,4 +70,4 @@ def build(params: dict[str, Any]) -> Concern:
 
 def told(params: dict[str, Any]) -> list[dict[str, Any]]:
     """All services of this host, as C(services) takes them."""
-    return described(kernel.read((), lambda key: True)) if kernel.is_loaded() else []
+    return described(kernel.read((), lambda key: True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Callable, Collection, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported, errno_words
@@ -38,6 +38,10 @@ NO_IPVS = (
     "no such module, install the package that holds it (Debian: linux-image-amd64 in place of the -cloud kernel, "
     "RHEL: kernel-modules-core), or let the role lulab.lvs.node do both"
 )
+NO_PRIVILEGE = (
+    "ip_vs obeys the machine's own root only, with CAP_NET_ADMIN in the initial user namespace: the root of a rootless "
+    "container or of another user namespace has no access to it; run this on the machine itself"
+)
 # Asking for each service by itself beats looking at a whole table of others' up to about here.
 ASK_SINGLY = 64
 
@@ -46,10 +50,12 @@ THERE = "it is there already: another program made it in the meantime; run again
 NO_SERVICE = "its virtual service is gone: another program removed it in the meantime; run again"
 
 REASONS: Mapping[Tuple[str, int], str] = {
+    ("service", errno.EPERM): NO_PRIVILEGE,
     ("service", errno.EEXIST): THERE,
     ("service", errno.ESRCH): GONE,
     ("service", errno.EAFNOSUPPORT): "this kernel's ip_vs has no support for its address family",
     ("service", errno.EINVAL): "an option is not one that this kernel's ip_vs takes",
+    ("server", errno.EPERM): NO_PRIVILEGE,
     ("server", errno.EEXIST): THERE,
     ("server", errno.ESRCH): NO_SERVICE,
     ("server", errno.ENOENT): GONE,
@@ -64,39 +70,11 @@ REASONS: Mapping[Tuple[str, int], str] = {
 
 
 class Ipvs:
-    """A conversation with ip_vs in the network namespace that the process is in when it begins."""
+    """Questions to ip_vs over ``link``; ``family`` is its number there."""
 
-    def __init__(self) -> None:
-        self.link = Netlink(NETLINK_GENERIC)
-        try:
-            self.family = self._family()
-        except BaseException:
-            self.link.close()
-            raise
-
-    def __enter__(self) -> Ipvs:
-        return self
-
-    def __exit__(self, _kind: object, error: Optional[BaseException], _trace: object) -> None:
-        self.link.close()
-        if isinstance(error, (OSError, Malformed)):
-            words = (
-                "the conversation with ip_vs broke off: %s; if it was to change something, part may stand: run again"
-            )
-            raise LvsError(words % error) from error
-
-    def _family(self) -> int:
-        """The kernel loads ip_vs when its family is asked for; a kernel that does not is helped by modprobe."""
-        try:
-            return generic_family(self.link, codec.FAMILY)
-        except NetlinkError as missing:
-            if missing.errno != errno.ENOENT:
-                raise
-        said = load_module()
-        try:
-            return generic_family(self.link, codec.FAMILY)
-        except NetlinkError:
-            raise Unsupported(NO_IPVS % said) from None
+    def __init__(self, link: Netlink, family: int) -> None:
+        self.link = link
+        self.family = family
 
     def message(self, command: int, *attributes: bytes) -> Message:
         return self.family, 0, generic_body(command, codec.VERSION, *attributes)
@@ -113,7 +91,8 @@ class Ipvs:
         try:
             replies = list(self.link.get(self.family, body))
         except NetlinkError as refusal:
-            if refusal.errno == errno.ESRCH:
+            # A kernel whose IPv6 is switched off has no service of that family either.
+            if refusal.errno in (errno.ESRCH, errno.EAFNOSUPPORT):
                 return None
             raise
         return codec.decoded_service(replies[0])[1] if replies else None
@@ -127,16 +106,58 @@ class Ipvs:
         return dict(codec.decoded_connections(body, key) for body in self.dump(codec.GET_DEST, codec.service_name(key)))
 
 
+@contextmanager
+def conversation() -> Iterator[Ipvs]:
+    """With ip_vs, which is loaded for it, in the network namespace that the process is in when it begins.
+
+    Raises ``LvsError``, ``Unsupported`` among them, for what goes wrong.
+    """
+    try:
+        with Netlink(NETLINK_GENERIC) as link:
+            yield Ipvs(link, family_number(link))
+    except NetlinkError as refusal:  # of a question: those of changes are handed on, not raised
+        if refusal.errno == errno.EPERM:
+            raise Unsupported(NO_PRIVILEGE) from refusal
+        raise LvsError("ip_vs does not tell what it has: %s" % errno_words(refusal.errno or 0)) from refusal
+    except (OSError, Malformed) as error:
+        raise LvsError("the conversation with ip_vs broke off: %s; run again" % error) from error
+
+
+def family_number(link: Netlink) -> int:
+    """The kernel loads ip_vs when its family is asked for; a kernel that does not is helped by modprobe."""
+    try:
+        return generic_family(link, codec.FAMILY)
+    except NetlinkError as missing:
+        if missing.errno != errno.ENOENT:
+            raise
+    said = modprobe("ip_vs")
+    try:
+        return generic_family(link, codec.FAMILY)
+    except NetlinkError:
+        raise Unsupported(NO_IPVS % (said or "modprobe says that it is there")) from None
+
+
 def is_loaded() -> bool:
     """Whether the kernel has ip_vs now: who only asks what there is does not have it loaded."""
     return os.path.exists("/proc/net/ip_vs")
 
 
-def load_module() -> str:
-    """Try to load ip_vs; what modprobe said against it, in words."""
+def require_ip_vs() -> None:
+    """Raise ``Unsupported`` unless ip_vs is there or can be loaded, which it is not yet.
+
+    Where modprobe knows of none, the kernel has the last word, and with it loads what it has after all: the modules
+    of a container's host are not seen from inside.
+    """
+    if not is_loaded() and modprobe("--dry-run", "ip_vs"):
+        with conversation():
+            pass
+
+
+def modprobe(*arguments: str) -> str:
+    """What it said against it, in words; empty when it did what it was told."""
     try:
         process = subprocess.run(
-            ["modprobe", "ip_vs"],
+            ["modprobe", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -146,16 +167,20 @@ def load_module() -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return "modprobe cannot be run: %s" % error
-    return process.stderr.strip().replace("\n", "; ") or "modprobe ip_vs exited with %d" % process.returncode
+    if process.returncode == 0:
+        return ""
+    return process.stderr.strip().replace("\n", "; ") or "modprobe exited with %d" % process.returncode
 
 
 def read(
     keys: Collection[ServiceKey], also: Optional[Callable[[ServiceKey], bool]] = None
 ) -> Dict[Tuple[str, Any], Union[Service, Server]]:
-    """The state of the named services, and of those that ``also`` picks out."""
+    """The state of the named services, and of those that ``also`` picks out. Does not load ip_vs for it."""
+    if not is_loaded():
+        return {}
     named = frozenset(keys)
     state: Dict[Tuple[str, Any], Union[Service, Server]] = {}
-    with Ipvs() as ipvs:
+    with conversation() as ipvs:
         if also is None and len(named) <= ASK_SINGLY:
             asked = ((key, ipvs.service(key)) for key in named)
             found = [(key, service) for key, service in asked if service]
@@ -176,7 +201,7 @@ def apply(changes: Sequence[Change]) -> None:
     """Carry out ``changes`` in order. Raises ``Refused``."""
     if not changes:
         return
-    with Ipvs() as ipvs:
+    with conversation() as ipvs:
         answers = ipvs.link.transact(ipvs.message(*codec.request(change)) for change in changes)
     refusal = next(((change, answer) for change, answer in zip(changes, answers) if answer), None)
     if refusal:

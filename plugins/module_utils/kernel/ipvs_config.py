@@ -10,7 +10,7 @@ import socket
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import Refused, errno_words
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import Ipvs
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import NO_PRIVILEGE, conversation, is_loaded
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs_codec import inner, required
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     Malformed,
@@ -26,7 +26,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
     u16,
     u32,
 )
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import Daemon, Timeouts
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import INITIAL_TIMEOUTS, Daemon, Timeouts
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
 
 VERSION = 1
@@ -38,17 +38,22 @@ STATES = {"master": 1, "backup": 2}
 STATE_NAMES = {number: name for name, number in STATES.items()}
 
 REASONS: Mapping[int, str] = {
+    errno.EPERM: NO_PRIVILEGE,
     errno.EEXIST: "one runs already: another program started it in the meantime; run again",
     errno.ESRCH: "none runs: another program stopped it in the meantime; run again",
     errno.ENODEV: "there is no such interface here",
     errno.EADDRNOTAVAIL: "the interface has no address of the multicast group's family",
+    errno.EAFNOSUPPORT: "this kernel's ip_vs has no support for the multicast group's address family",
     errno.EINVAL: "a value is out of the kernel's range, or a service has tunneling servers of another address family",
 }
 
 
 def read() -> Dict[Tuple[str, Any], Any]:
-    state: Dict[Tuple[str, Any], Any] = {}
-    with Ipvs() as ipvs:
+    """The settings there are; where ip_vs is not loaded, which it is not for this, those that it will begin with."""
+    state: Dict[Tuple[str, Any], Any] = {("timeouts", ""): INITIAL_TIMEOUTS}
+    if not is_loaded():
+        return state
+    with conversation() as ipvs:
         replies = list(ipvs.link.get(ipvs.family, generic_body(GET_CONFIG, VERSION)))
         state["timeouts", ""] = decoded_timeouts(replies[0] if replies else b"")
         for body in ipvs.dump(GET_DAEMON):
@@ -103,7 +108,7 @@ def request(change: Change) -> Tuple[Any, ...]:
 
 def apply(changes: Sequence[Change]) -> None:
     """Carry out ``changes`` one by one: a daemon's start may take a while. Raises ``Refused``."""
-    with Ipvs() as ipvs:
+    with conversation() as ipvs:
         for place, change in enumerate(changes):
             (answer,) = ipvs.link.transact([ipvs.message(*request(change))])
             if answer:

@@ -9,7 +9,7 @@ import time
 from typing import Any, Dict, List, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import Refused
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import Ipvs, apply
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import apply, conversation
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import ServerKey, host_port, service_words
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_drain import Drain, Report, leaving, split_place
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
@@ -57,7 +57,7 @@ def wait_until_idle(servers: Sequence[ServerKey], drain: Drain) -> Report:
     began = time.monotonic()
     report: Report = []
     pending = list(servers)
-    with Ipvs() as ipvs:
+    with conversation() as ipvs:
         while True:
             held = {service: ipvs.connections(service) for service in {key[0] for key in pending}}
             waited = time.monotonic() - began

@@ -42,6 +42,10 @@ class Timeouts(NamedTuple):
     udp: int = 0
 
 
+# Of ip_vs_proto_tcp.c and ip_vs_proto_udp.c.
+INITIAL_TIMEOUTS = Timeouts(900, 120, 300)
+
+
 class Daemon(NamedTuple):
     """A sync daemon. ``maxlen`` 0 lets the kernel choose by the interface's MTU."""
 
