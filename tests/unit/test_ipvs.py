@@ -290,15 +290,39 @@ def test_a_gentle_plan_keeps_the_laws_and_removes_only_what_takes_no_more(have: 
     assert all(change.before.weight == 0 for change in changes if drainable(change))
 
 
+def test_only_what_waits_for_servers_comes_after_the_lowering_of_their_weights() -> None:
+    dns, idle = WEB._replace(protocol="udp", port=53), WEB._replace(port=443)
+    have = {
+        ("service", WEB): Service(),
+        ("server", (WEB, *ONE)): Server(weight=3),
+        ("service", dns): Service(),
+        ("server", (dns, *ONE)): Server(),
+        ("service", idle): Service(),
+    }
+    assert [command.split()[1:4] for command in commands(gently(changes_towards(have, {})))] == [
+        ["-d", "-u", "169.254.2.100:53"],
+        ["-D", "-u", "169.254.2.100:53"],
+        ["-D", "-t", "169.254.2.100:443"],
+        ["-e", "-t", "169.254.2.100:80"],
+        ["-d", "-t", "169.254.2.100:80"],
+        ["-D", "-t", "169.254.2.100:80"],
+    ]
+
+
+@FEW
+@given(states(), states())
+def test_a_gentle_plan_leaves_no_server_without_its_service(have: Any, want: Any) -> None:
+    state = have
+    for change in gently(changes_towards(have, want)):
+        state = applied(state, [change])
+        assert all(kind == "service" or ("service", key[0]) in state for kind, key in state)
+
+
 @pytest.mark.parametrize(
-    ("options", "where"), [({"poll": 0}, "poll"), ({"poll": "x"}, "poll"), ({"timeout": -1}, "timeout")]
+    ("options", "where"),
+    [({"poll": 0}, "poll"), ({"poll": float("nan")}, "poll"), ({"timeout": -1}, "timeout")],
 )
 def test_drain_needs_numbers_of_seconds(options: dict[str, Any], where: str) -> None:
     with pytest.raises(BadInput) as error:
-        parse_drain(options)
+        parse_drain({"timeout": 60, "poll": 1.0, **options})
     assert error.value.details["parameter"] == "drain.%s" % where
-
-
-def test_drain_has_defaults() -> None:
-    assert parse_drain({}) == (60, 1.0)
-    assert parse_drain(None) is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List, Sequence
 
-from ansible_collections.lulab.lvs.plugins.module_utils.errors import Refused
+from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import apply, conversation
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import ServerKey, host_port, service_words
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_drain import Drain, Report, leaving, split_place
@@ -32,7 +32,10 @@ class Draining:
         apply(changes[:place])
         if place == len(changes):
             return
-        self.drained = wait_until_idle(leaving(changes), self.drain)
+        try:
+            self.drained = wait_until_idle(leaving(changes), self.drain)
+        except LvsError as error:
+            raise Refused(None, "cannot wait for real servers to become idle: %s" % error, changes[:place]) from error
         try:
             apply(changes[place:])
         except Refused as refusal:

@@ -9,12 +9,10 @@ from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import ServerKey
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import given, known_options, whole
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import whole
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
 
-DEFAULT_SECONDS = 60
 MAX_SECONDS = 86400
-DEFAULT_POLL = 1.0
 
 
 class Drain(NamedTuple):
@@ -25,20 +23,13 @@ class Drain(NamedTuple):
 
 
 def parse_drain(options: Optional[Mapping[str, Any]]) -> Optional[Drain]:
+    """The options are complete and numbers already: they are few, so that their specification sees to it."""
     if options is None:
         return None
-    known_options(options, "drain", frozenset(("timeout", "poll")))
-    timeout = DEFAULT_SECONDS
-    if given(options, "timeout"):
-        timeout = whole(options["timeout"], "drain.timeout", 0, MAX_SECONDS)
-    poll = options.get("poll")
-    try:
-        poll = DEFAULT_POLL if poll is None else float(poll)
-    except (TypeError, ValueError):
-        poll = 0.0
-    if not 0.01 <= poll <= MAX_SECONDS:
+    timeout = whole(options["timeout"], "drain.timeout", 0, MAX_SECONDS)
+    if not 0.01 <= options["poll"] <= MAX_SECONDS:
         raise BadInput("drain.poll", options["poll"], "a number of seconds from 0.01 to %d is needed" % MAX_SECONDS)
-    return Drain(timeout, poll)
+    return Drain(timeout, options["poll"])
 
 
 def drainable(change: Change) -> bool:
@@ -48,19 +39,25 @@ def drainable(change: Change) -> bool:
 
 
 def gently(changes: Sequence[Change]) -> List[Change]:
-    """The same changes, each server that goes losing its weight before.
+    """The same changes: what need not wait, then each server that goes loses its weight, then what waits for them.
 
     A server whose weight is 0 already, because an earlier run was cut off, is only waited for.
     """
-    lowering, result = [], []
+    keys = leaving(changes)
+    serving = {service for service, _address, _port in keys}
+    at_once: List[Change] = []
+    lowering: List[Change] = []
+    waiting: List[Change] = []
     for change in changes:
-        if drainable(change) and change.before.weight:
-            idle = change.before._replace(weight=0)
+        if not drainable(change):
+            # A service stands until the last of its servers is gone.
+            (waiting if change.removes and change.key in serving else at_once).append(change)
+            continue
+        idle = change.before._replace(weight=0)
+        if change.before != idle:
             lowering.append(Change(change.kind, change.key, change.before, idle))
-            change = Change(change.kind, change.key, idle, None)
-        result.append(change)
-    place = split_place(result)
-    return result[:place] + lowering + result[place:]
+        waiting.append(Change(change.kind, change.key, idle, None))
+    return at_once + lowering + waiting
 
 
 def split_place(changes: Sequence[Change]) -> int:
