@@ -28,7 +28,9 @@ options:
     description:
       - V(present) makes the chains, jumps and rules that are asked for what they should be.
       - V(absent) removes every rule of a builtin chain that jumps to one of O(chains), the chains, and O(ipvs_rules).
-        With O(ipvs_rules) and neither O(chains), O(match_sets) nor O(layout), only those rules are removed.
+      - Where options say what is meant, V(absent) removes only that. O(ipvs_rules) means those rules, O(forward_accept)
+        and O(shield) their chain, O(chains) the chains that it names. O(match_sets) and O(layout) mean the whole
+        layout, as naming nothing does.
     type: str
     choices: [present, absent]
     default: present
@@ -40,7 +42,7 @@ options:
     description:
       - Names of the chains, 28 characters at most.
       - When this is given, the chains of the filter table that it leaves out are not removed, as they may be those of
-        another layout.
+        another layout. For the same reason O(forward_accept) and O(shield) need theirs to be named then.
     type: dict
     suboptions:
       services:

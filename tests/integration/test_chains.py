@@ -215,6 +215,16 @@ def test_two_layouts_at_the_head_do_not_move_each_other(host):
         assert "icmp" in host.iptables("-S " + chain).splitlines()[-1]
 
 
+def test_one_part_can_be_removed_and_the_rest_stays(host):
+    host.changed(match_sets=MATCH)
+    host.changed(forward_accept=True, shield={"addresses": ["192.0.2.1"]})
+    host.changed(state="absent", shield={})
+    assert "LU-SHIELD" not in host.rules() and "LU-FORWARD" in host.rules()
+    host.changed(state="absent", forward_accept=True)
+    assert host.nat() == ARTICLE
+    assert "LU-FORWARD" not in host.rules()
+
+
 def test_a_missing_set_is_an_error_except_in_check_mode(host):
     before = host.saved()
     assert host.lu_chains(check=True, match_sets=[{"name": "NOT-YET"}])["changed"]

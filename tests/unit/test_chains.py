@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.model import chains
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import check_set, parse, parse_mark
+from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_told import guesses
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import boot_lines, commands, listing, parse_save
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import applied, undone
 
@@ -303,6 +304,33 @@ def test_another_layouts_filter_chain_is_left_when_chains_are_named():
     assert "shield" not in layout_of(**EXPERIMENT_2).managed
 
 
+SNAT = {"services", "mark_masq", "postrouting"}
+SHIELDED = {"addresses": ["192.0.2.1"], "address_sets": None, "services": None, "service_sets": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "managed"),
+    [
+        ({}, set(chains.CHAINS)),
+        ({"layout": True}, set(chains.CHAINS)),
+        ({"match_sets": [A_SET]}, set(chains.CHAINS)),
+        ({"ipvs_rules": []}, set()),
+        ({"shield": SHIELDED}, {"shield"}),
+        ({"shield": {}}, {"shield"}),
+        ({"forward_accept": True}, {"forward"}),
+        ({"forward_accept": True, "shield": {}}, {"forward", "shield"}),
+        ({"shield": {}, "layout": True}, set(chains.CHAINS)),
+        ({"chains": {"services": "X"}}, SNAT),
+        ({"chains": {"services": "X", "forward": "F"}}, SNAT | {"forward"}),
+        ({"chains": {"shield": "S"}}, {"shield"}),
+        ({"chains": {"shield": "S"}, "shield": {}}, {"shield"}),
+        ({"chains": {"forward": "F"}, "ipvs_rules": []}, {"forward"}),
+    ],
+)
+def test_absent_removes_what_the_options_name(options, managed):
+    assert set(layout_of(state="absent", **options).managed) == managed
+
+
 def test_a_policy_that_drops_is_told_unless_it_is_answered():
     text = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
     for accept, count in ((False, 1), (True, 0)):
@@ -310,6 +338,18 @@ def test_a_policy_that_drops_is_told_unless_it_is_answered():
         have = have_of(layout, text)
         assert chains.forward_policies(have) == {"ipv4": "DROP"}
         assert len(chains.cautions(layout, have)) == count
+
+
+def test_what_is_told_names_the_chains_that_have_to_be_named():
+    names = {"services": "X", "forward": "LU-FORWARD"}
+    layout = layout_of(**EXPERIMENT_2, chains=names, forward_accept=True, forward_networks=["172.16.0.0/16"])
+    text = listing(after(layout, have_of(layout)))
+    text = text.replace("*nat\n", "*nat\n:PREROUTING - [0:0]\n:OUTPUT - [0:0]\n:POSTROUTING - [0:0]\n")
+    tables = parse_save(text.replace("*filter\n", "*filter\n:FORWARD ACCEPT [0:0]\n"))
+    [told_of_it] = guesses(tables, "ipv4", layout.names)
+    assert told_of_it["forward_networks"] == ["172.16.0.0/16"]
+    match_sets = [{**A_SET, **match} for match in told_of_it["match_sets"]]
+    assert layout_of(**{**told_of_it, "match_sets": match_sets}).managed == layout.managed
 
 
 @pytest.mark.parametrize(
@@ -343,6 +383,12 @@ def test_marks_are_read(text, value, mask):
         ({"chains": {"services": "A" * 29}}, "29 characters"),
         ({"chains": {"services": "a b"}}, "letters, digits"),
         ({"chains": {"services": ""}}, "letters, digits"),
+        (
+            {"chains": {"services": "A"}, "forward_accept": True},
+            "chains.forward: None is not usable: with 'chains' its",
+        ),
+        ({"chains": {"services": "A"}, "shield": {}}, "LU-SHIELD may be that of another layout"),
+        ({"chains": {"services": "A"}, "shield": {}, "state": "absent"}, "chains.shield: None"),
         ({"match_sets": [{**A_SET, "flags": "dst,up"}]}, "match_sets[0].flags: 'dst,up'"),
         ({"match_sets": [{**A_SET, "flags": "dst,dst,dst,dst"}]}, "match_sets[0].flags"),
         ({"match_sets": [{**A_SET, "name": "x" * 32}]}, "match_sets[0].name"),

@@ -88,16 +88,21 @@ def _managed(params: Mapping[str, Any]) -> Tuple[str, ...]:
     as then another layout of this host may have them under their default names.
     """
     chains: Mapping[str, Any] = params["chains"] or {}
+    absent = params["state"] == "absent"
     laid = bool(params["match_sets"]) or params["layout"]
-    if params["state"] == "absent":
-        laid = laid or bool(chains) or not params["ipvs_rules"]
-    asked = {
-        "forward": params["forward_accept"] or (laid and (not chains or bool(chains.get("forward")))),
-        "shield": params["shield"] is not None,
-    }
-    if params["state"] == "absent" and laid:
-        asked["shield"] = asked["shield"] or not chains or bool(chains.get("shield"))
-    return tuple(kind for kind in CHAINS if (laid if kind in SNAT_CHAINS else asked[kind]))
+    parts = {"forward": params["forward_accept"], "shield": params["shield"] is not None}
+    if absent and not laid:
+        named = [params["ipvs_rules"], params["match_sets"], params["chains"]]
+        everything = all(value is None for value in named) and not any(parts.values())
+        laid = everything or any(chains.get(kind) for kind in SNAT_CHAINS)
+    for kind, asked in parts.items():
+        if asked and chains and not chains.get(kind):
+            words = "with 'chains' its name has to be given too: %s may be that of another layout" % CHAINS[kind][1]
+            raise BadInput("chains.%s" % kind, None, words)
+        # 'forward_accept' is true or false, and false removes the chain from a layout; a shield left out is left alone.
+        belongs = laid and (absent or kind == "forward") and (not chains or bool(chains.get(kind)))
+        parts[kind] = asked or belongs or (absent and bool(chains.get(kind)))
+    return tuple(kind for kind in CHAINS if (laid if kind in SNAT_CHAINS else parts[kind]))
 
 
 def chain_names(chains: Mapping[str, Optional[str]]) -> Dict[str, str]:

@@ -39,8 +39,8 @@ def _options_of(tables: Mapping[str, Table], family: str, names: Mapping[str, st
     if not there and not ipvs_rules:
         return None
     told: Dict[str, Any] = {"family": family} if family != IPV4 else {}
-    chains = {kind: name for kind, name in names.items() if name != CHAINS[kind][1]}
-    told.update({"chains": chains} if chains else {})
+    if any(name != CHAINS[kind][1] for kind, name in names.items()):
+        told["chains"] = {kind: name for kind, name in names.items() if kind in there or name != CHAINS[kind][1]}
     for kind, rules in there.items():
         told = {**_TELLING[kind](rules), **told}
     if "services" in there and "match_sets" not in told:
