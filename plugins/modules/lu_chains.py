@@ -78,7 +78,8 @@ options:
       flags:
         description:
           - Whether V(src) or V(dst) of a packet is looked up, for each part of the set's type.
-          - C(hash:ip,port) takes two, C(hash:ip) one, C(hash:ip,port,net) three.
+          - C(hash:ip,port) takes two, C(hash:ip) one, C(hash:ip,port,net) three. A C(list:set) takes as many as that of
+            its members which takes most, or more.
         type: str
         default: "dst,dst"
       comment:
@@ -181,7 +182,7 @@ options:
         type: list
         elements: str
       address_sets:
-        description: Sets of one dimension (such as C(hash:ip)) that hold virtual addresses.
+        description: Sets of one dimension (such as C(hash:ip)) that hold virtual addresses, each of its own family.
         type: list
         elements: str
       services:

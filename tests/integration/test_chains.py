@@ -240,6 +240,37 @@ def test_flags_have_to_fit_the_set(host):
     assert "hash:ip,port, so it takes 2" in refused["msg"]
 
 
+def test_flags_have_to_fit_a_lists_members(host):
+    host.sh("ipset create LIST list:set")
+    host.sh("ipset create ONE hash:ip")
+    for member in ("ONE", "LU-SERVICE-IP"):
+        host.sh("ipset add LIST " + member)
+    refused = host.lu_chains(match_sets=[{"name": "LIST", "flags": "dst"}])
+    assert refused["parameter"] == "match_sets[0].flags"
+    assert "has the member LU-SERVICE-IP, which is hash:ip,port, so it takes 2 or more" in refused["msg"]
+    host.changed(match_sets=[{"name": "LIST", "flags": "dst,dst"}])
+    assert "--match-set LIST dst,dst" in host.nat()
+
+
+def test_the_shields_sets_are_named_each_in_its_family(host):
+    host.sh("ipset create ADDRESSES hash:ip")
+    host.sh("ipset create SIX hash:ip,port family inet6")
+    refused = host.lu_chains(family="both", shield={"address_sets": ["SIX"]})
+    assert "shield.address_sets[0]: 'SIX'" in refused["msg"] and "a set of one dimension" in refused["msg"]
+    refused = host.lu_chains(shield={"address_sets": ["ADDRESSES"], "service_sets": ["SIX"]})
+    assert "shield.service_sets[0]: 'SIX'" in refused["msg"] and "holds ipv6 addresses only" in refused["msg"]
+    shield = {"address_sets": ["ADDRESSES"], "addresses": ["2001:db8::1"], "service_sets": ["LU-SERVICE-IP", "SIX"]}
+    host.changed(family="both", shield=shield)
+    four, six = (host.sh("%s-%s -S LU-SHIELD" % (name, host.variant)) for name in ("iptables", "ip6tables"))
+    assert "ADDRESSES" in four and "LU-SERVICE-IP" in four and "SIX" not in four
+    assert "2001:db8::1" in six and "SIX" in six and "LU-SERVICE-IP" not in six
+    assert not host.lu_chains(family="ipv4", shield={**shield, "addresses": [], "service_sets": ["LU-SERVICE-IP"]})[
+        "changed"
+    ]
+    host.changed(family="both", shield={"address_sets": ["ADDRESSES"]})
+    assert "LU-SHIELD" not in host.sh("ip6tables-%s-save" % host.variant)
+
+
 def test_a_chain_that_others_use_is_not_removed(host):
     host.changed(match_sets=MATCH)
     host.iptables("-t nat -N MINE")

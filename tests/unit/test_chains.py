@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput, LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.model import chains
-from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import check_set, parse, parse_mark
+from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import FoundSet, parse, parse_mark, suited
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_told import guesses
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import boot_lines, commands, listing, parse_save
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import applied, undone
@@ -422,24 +422,71 @@ def test_what_cannot_be_meant_is_refused_with_its_place(options, words):
     assert words in str(refused.value)
 
 
+def a_match(*flags: str, families: Any = ("ipv4",), **more: Any) -> chains.MatchSet:
+    return chains.MatchSet("S", flags, families, "match_sets[0]", **more)
+
+
+LIST = FoundSet("list:set", members={"ONE": "hash:ip", "TWO": "hash:ip,port"})
+
+
 @pytest.mark.parametrize(
-    ("flags", "kind", "family", "words"),
+    ("match", "found", "words"),
     [
         (
-            ("dst", "dst"),
-            "hash:ip",
-            "inet",
+            a_match("dst", "dst"),
+            FoundSet("hash:ip", "inet"),
             "match_sets[0].flags: 'dst,dst' is not usable: set S is hash:ip, so it takes 1",
         ),
-        (("dst",), "hash:ip,port,net", "inet", "takes 3"),
-        (("dst", "dst"), "hash:ip,port", "inet6", "set S holds ipv6 addresses only"),
+        (a_match("dst"), FoundSet("hash:ip,port,net", "inet"), "takes 3"),
+        (a_match("dst", "dst"), FoundSet("hash:ip,port", "inet6"), "set S holds ipv6 addresses only"),
+        (
+            a_match("dst"),
+            LIST,
+            "match_sets[0].flags: 'dst' is not usable: set S has the member TWO, which is hash:ip,port, "
+            "so it takes 2 or more of src and dst",
+        ),
+        (
+            a_match("dst", fixed=True),
+            FoundSet("hash:ip,port", "inet"),
+            "match_sets[0]: 'S' is not usable: set S is hash:ip,port: this needs a set of one dimension",
+        ),
+        (a_match("dst", fixed=True), LIST, "match_sets[0]: 'S' is not usable: set S has the member TWO"),
+        (a_match("dst", "dst", fixed=True), FoundSet("hash:ip", "inet"), "this needs a set such as hash:ip,port"),
+        (
+            a_match("dst", fixed=True),
+            FoundSet("hash:ip", "inet6"),
+            "match_sets[0]: 'S' is not usable: set S holds ipv6 addresses only: 'family' of the task leaves them out",
+        ),
     ],
 )
-def test_a_set_that_the_rule_cannot_match_is_refused(flags, kind, family, words):
+def test_a_set_that_the_rule_cannot_match_is_refused(match, found, words):
     with pytest.raises(BadInput) as refused:
-        check_set(chains.MatchSet("S", flags, ("ipv4",), "match_sets[0]"), kind, family)
+        suited(match, found)
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("match", "found"),
+    [
+        (a_match("dst"), FoundSet("bitmap:port")),
+        (a_match("dst"), FoundSet("list:set")),
+        (a_match("dst", "dst"), FoundSet("list:set")),
+        (a_match("dst", "dst"), LIST),
+        (a_match("dst", "dst", "src"), LIST),
+        (a_match("dst", "dst"), FoundSet("of:tomorrow")),
+    ],
+)
+def test_a_set_that_suits_is_taken_as_it_is(match, found):
+    assert suited(match, found) == match
+
+
 def test_a_set_without_a_family_suits_both():
-    check_set(chains.MatchSet("S", ("dst",), ("ipv4", "ipv6"), "match_sets[0]"), "bitmap:port", "")
+    match = a_match("dst", families=("ipv4", "ipv6"))
+    assert suited(match, FoundSet("bitmap:port")) == match
+
+
+def test_a_set_of_the_shield_is_named_in_its_own_family():
+    match = a_match("dst", families=("ipv4", "ipv6"), fixed=True)
+    assert suited(match, FoundSet("hash:ip", "inet6")).families == ("ipv6",)
+    assert suited(match, FoundSet("hash:ip", "inet")).families == ("ipv4",)
+    assert suited(match, FoundSet("list:set")).families == ("ipv4", "ipv6")

@@ -16,7 +16,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model import chains as m
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import chain_names, parse
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_told import guesses
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import FAMILIES, boot_lines, commands, listing
-from ansible_collections.lulab.lvs.plugins.module_utils.plan import State
+from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, State
 from ansible_collections.lulab.lvs.plugins.module_utils.run import COMMON_OPTIONS, Concern, is_so
 
 FAMILY = {"type": "str", "choices": ["ipv4", "ipv6"]}
@@ -75,9 +75,15 @@ def build(params: dict[str, Any]) -> Concern:
             warn(caution)
         return {"forward_policy": model.forward_policies(state), "variant": kernel.variant_of(variant)}
 
+    def read() -> State:
+        return kernel.read(kernel.with_sets(layout), variant)
+
+    def plan(have: State) -> list[Change]:
+        return model.towards(kernel.with_sets(layout), have)
+
     return Concern(
-        read=partial(kernel.read, layout, variant),
-        plan=partial(model.towards, layout),
+        read=read,
+        plan=plan,
         apply=partial(kernel.apply, sets=layout.sets(), variant=variant),
         commands=partial(commands, suffix=kernel.SUFFIX[variant]),
         listing=listing,

@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
-from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset import header
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset import contents, conversation, header
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains import Layout, MatchSet, state_from
-from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import check_set
+from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import FoundSet, suited
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import (
     LOCK_SECONDS,
     PROGRAM,
@@ -97,12 +98,37 @@ def tables(family: str, suffix: str) -> Dict[str, Table]:
     return parse_save(listing)
 
 
+def with_sets(layout: Layout) -> Layout:
+    """``layout`` with its sets as the host has them; raises ``BadInput`` for one that its rules cannot match."""
+    shield = layout.shield
+    return replace(
+        layout,
+        match_sets=tuple(map(_suited, layout.match_sets)),
+        shield=replace(
+            shield,
+            address_sets=tuple(map(_suited, shield.address_sets)),
+            service_sets=tuple(map(_suited, shield.service_sets)),
+        ),
+    )
+
+
+def _suited(match: MatchSet) -> MatchSet:
+    head = header(match.name)
+    if head is None:
+        return match
+    return suited(match, FoundSet(head.type, head.family, _members(match.name) if head.type == "list:set" else {}))
+
+
+def _members(name: str) -> Dict[str, str]:
+    """The members of a list of sets, and their types."""
+    with conversation() as link:
+        found = contents(link, name)
+    heads = {member: header(member) for member in (found[1] if found else ())}
+    return {member: head.type for member, head in heads.items() if head is not None}
+
+
 def read(layout: Layout, variant: str) -> Dict[Any, Any]:
-    """What the host has of ``layout``; raises ``BadInput`` for a set that its rules cannot match."""
-    for match in layout.sets():
-        found = header(match.name)
-        if found is not None:
-            check_set(match, found.type, found.family)
+    """What the host has of ``layout``."""
     state: Dict[Any, Any] = {}
     for family in layout.families:
         state.update(state_from(layout, family, tables(family, SUFFIX[variant])))

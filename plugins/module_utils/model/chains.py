@@ -71,13 +71,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class MatchSet:
-    """A set whose entries select packets; ``parameter`` is where the user named it."""
+    """A set whose entries select packets; ``parameter`` is where the user named it.
+
+    ``fixed``: it is named without flags or a family, so that the set has to suit.
+    """
 
     name: str
     flags: Tuple[str, ...]
     families: Tuple[str, ...]
     parameter: str
     comment: str = ""
+    fixed: bool = False
 
 
 @dataclass(frozen=True)

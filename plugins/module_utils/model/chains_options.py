@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains import (
@@ -286,17 +287,45 @@ def _shield(given: Optional[Mapping[str, Any]], families: Tuple[str, ...]) -> Op
 def _named_sets(
     parameter: str, names: Optional[Sequence[str]], flags: str, families: Tuple[str, ...]
 ) -> Tuple[MatchSet, ...]:
-    return _match_sets(parameter, [{"name": name, "flags": flags} for name in names or []], families, "")
+    named = _match_sets(parameter, [{"name": name, "flags": flags} for name in names or []], families, "")
+    return tuple(replace(match, fixed=True) for match in named)
 
 
-def check_set(match: MatchSet, kind: str, set_family: str) -> None:
-    """Raise ``BadInput`` unless a rule that names ``match`` can match a set of this type and family ("" for none)."""
-    dimensions = DIMENSIONS.get(kind, len(match.flags))
-    if len(match.flags) != dimensions:
-        words = "set %s is %s, so it takes %d of src and dst" % (match.name, kind, dimensions)
-        raise BadInput(match.parameter + ".flags", ",".join(match.flags), words)
-    others = [family for family in match.families if set_family and _SET_FAMILY[family] != set_family]
-    if others:
-        family = next(family for family, name in _SET_FAMILY.items() if name == set_family)
-        words = "set %s holds %s addresses only: set 'family: %s' there" % (match.name, family, family)
-        raise BadInput(match.parameter + ".family", others[0], words)
+class FoundSet(NamedTuple):
+    """What a set of the host is: its type, its family as ipset names it ("" for none); of a list the members' types."""
+
+    kind: str
+    family: str = ""
+    members: Mapping[str, str] = {}
+
+
+def suited(match: MatchSet, found: FoundSet) -> MatchSet:
+    """``match`` in the families that the set has; raises ``BadInput`` unless a rule that names it can match the set."""
+    _check_dimensions(match, found)
+    families = tuple(family for family in match.families if found.family in ("", _SET_FAMILY[family]))
+    if families == match.families or (match.fixed and families):
+        return replace(match, families=families)
+    family = next(family for family, name in _SET_FAMILY.items() if name == found.family)
+    holds = "set %s holds %s addresses only: " % (match.name, family)
+    if match.fixed:
+        raise BadInput(match.parameter, match.name, holds + "'family' of the task leaves them out")
+    others = [other for other in match.families if other != family]
+    raise BadInput(match.parameter + ".family", others[0], holds + "set 'family: %s' there" % family)
+
+
+def _check_dimensions(match: MatchSet, found: FoundSet) -> None:
+    """A list hands a packet on to its members, each of which looks at as many of its parts as it needs."""
+    given = len(match.flags)
+    types = found.members if found.kind == "list:set" else {match.name: found.kind}
+    sizes = {name: DIMENSIONS.get(kind, given) for name, kind in types.items()}
+    widest = max(sizes, key=lambda name: sizes[name], default=None)
+    if widest is None or sizes[widest] == given or (found.kind == "list:set" and sizes[widest] < given):
+        return
+    subject, least = "set %s is %s" % (match.name, found.kind), ""
+    if found.kind == "list:set":
+        subject, least = "set %s has the member %s, which is %s" % (match.name, widest, types[widest]), " or more"
+    if match.fixed:
+        wanted = "a set of one dimension, such as hash:ip" if given == 1 else "a set such as hash:ip,port"
+        raise BadInput(match.parameter, match.name, "%s: this needs %s" % (subject, wanted))
+    words = "%s, so it takes %d%s of src and dst" % (subject, sizes[widest], least)
+    raise BadInput(match.parameter + ".flags", ",".join(match.flags), words)
