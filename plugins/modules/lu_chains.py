@@ -162,6 +162,8 @@ options:
         to drop, as Docker sets it.
       - A request carries the mark on the host that balances it only. A host that passes it on from there, to a pod of
         its own, needs O(forward_networks) as well.
+      - Without it, a task that lays the chains that masquerade, or O(ipvs_rules), warns where C(FORWARD) drops what no
+        rule accepts.
     type: bool
     default: false
   forward_networks:
@@ -216,6 +218,8 @@ options:
     description:
       - Which implementation of iptables to use, V(legacy) for C(iptables-legacy), V(nft) for C(iptables-nft).
       - V(auto) is the one that the command C(iptables) is.
+      - Packets pass the rules of both. Where the other one has chains of these names, or a C(FORWARD) that drops, a
+        warning says so.
     type: str
     choices: [auto, legacy, nft]
     default: auto

@@ -293,6 +293,21 @@ def test_a_policy_that_drops_is_told(host):
     assert "LU-FORWARD" not in host.rules()
 
 
+@pytest.mark.skipif("LVS_GUEST" in os.environ, reason="a guest's kernel has one variant")
+@pytest.mark.parametrize(("variant", "other"), [("legacy", "nft"), ("nft", "legacy")])
+def test_what_the_other_variant_has_is_told(netns, variant, other):
+    here, there = Host(netns, variant), Host(netns, other)
+    assert "warnings" not in here.lu_chains(layout=True)
+    there.iptables("-P FORWARD DROP")
+    there.iptables("-t nat -N LU-SERVICES")
+    told = str(here.lu_chains(layout=True, forward_accept=True)["warnings"])
+    assert "variant %s has LU-SERVICES as well" % other in told
+    assert "variant %s the policy of FORWARD is DROP" % other in told
+    there.lu_chains(state="absent", chains={"services": "LU-SERVICES"})
+    there.iptables("-P FORWARD ACCEPT")
+    assert "warnings" not in here.lu_chains(layout=True)
+
+
 def test_ipv6_has_its_own_tables(host):
     host.sh("ipset create SIX hash:ip,port family inet6")
     refused = host.lu_chains(family="both", match_sets=MATCH)

@@ -13,6 +13,7 @@ from ansible.module_utils.common.warnings import warn
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import iptables as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.model import chains as model
+from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_cautions import cautions, forward_policies
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import chain_names, parse
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_told import guesses
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import FAMILIES, boot_lines, commands, listing
@@ -71,9 +72,9 @@ def build(params: dict[str, Any]) -> Concern:
     variant = params["variant"]
 
     def report(state: State) -> dict[str, Any]:
-        for caution in model.cautions(layout, state):
+        for caution in cautions(layout, state):
             warn(caution)
-        return {"forward_policy": model.forward_policies(state), "variant": kernel.variant_of(variant)}
+        return {"forward_policy": forward_policies(state), "variant": kernel.variant_of(variant)}
 
     def read() -> State:
         return kernel.read(kernel.with_sets(layout), variant)

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError, Refused, Unsupported
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipset import contents, conversation, header
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains import Layout, MatchSet, state_from
+from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_cautions import drops, elsewhere
 from ansible_collections.lulab.lvs.plugins.module_utils.model.chains_options import FoundSet, suited
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ruleset import (
     LOCK_SECONDS,
@@ -91,11 +92,16 @@ def variant_of(wanted: str) -> str:
 
 def tables(family: str, suffix: str) -> Dict[str, Table]:
     """All tables in use. None is named, because naming one would load it on a legacy host."""
+    return parse_save(_saved(family, suffix)[0])
+
+
+def _saved(family: str, suffix: str) -> Tuple[str, str]:
+    """The listing of ``iptables-save``, and what it complained of."""
     name = "%s%s-save" % (PROGRAM[family], suffix)
     status, listing, complaint = call(name)
     if status:
         raise LvsError("%s failed: %s" % (name, complaint.strip() or "exit status %d" % status))
-    return parse_save(listing)
+    return listing, complaint
 
 
 def with_sets(layout: Layout) -> Layout:
@@ -128,11 +134,32 @@ def _members(name: str) -> Dict[str, str]:
 
 
 def read(layout: Layout, variant: str) -> Dict[Any, Any]:
-    """What the host has of ``layout``."""
+    """What the host has of ``layout``, and what it has that may undo it."""
     state: Dict[Any, Any] = {}
     for family in layout.families:
-        state.update(state_from(layout, family, tables(family, SUFFIX[variant])))
+        listing, complaint = _saved(family, SUFFIX[variant])
+        found = parse_save(listing)
+        state.update(state_from(layout, family, found))
+        state.update(drops(layout, family, found))
+        state.update(_elsewhere(layout, family, variant_of(variant), complaint))
     return state
+
+
+def _elsewhere(layout: Layout, family: str, variant: str, complaint: str) -> Dict[Any, Any]:
+    """What the other variant has, where there is a sign that it has anything: packets pass the rules of both."""
+    other = "nft" if variant == "legacy" else "legacy"
+    if not (_may_have_nftables() if other == "nft" else "legacy tables present" in complaint):
+        return {}
+    try:
+        return elsewhere(layout, family, other, tables(family, SUFFIX[other]))
+    except LvsError:  # nobody has asked for that variant
+        return {}
+
+
+def _may_have_nftables() -> bool:
+    """Whether asking would load nothing: nf_tables is loaded, or all of netfilter is built into the kernel."""
+    built_in = os.path.exists("/proc/net/ip_tables_names") and not os.path.exists("/sys/module/x_tables")
+    return built_in or os.path.exists("/sys/module/nf_tables")
 
 
 def apply(changes: Sequence[Change], sets: Sequence[MatchSet], variant: str) -> None:

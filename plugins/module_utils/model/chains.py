@@ -363,23 +363,3 @@ def arranged(hook: Hook, wanted: Wanted) -> Hook:
     first = [Place(rule, True, head=True) for rule in wanted.head if rule not in last]
     added = [Place(rule, True) for rule in wanted.anywhere if rule not in last]
     return (*first, *rest, *added)
-
-
-# What is told
-
-
-def forward_policies(state: State) -> Dict[str, str]:
-    """The policy of filter FORWARD by family, where that table is in use."""
-    return {key[0]: policy for (kind, key), policy in state.items() if kind == "policy" and key[1] == "FORWARD"}  # type: ignore[index]
-
-
-def cautions(layout: Layout, state: State) -> List[str]:
-    """What a user should know of a host that may drop what this layout is for."""
-    if not layout.present or layout.forward_accept:
-        return []
-    return [
-        "the %s policy of FORWARD is DROP, as Docker sets it: what passes through this host to clients elsewhere "
-        "are lost unless a rule accepts them; 'forward_accept: true' adds one" % family
-        for family, policy in sorted(forward_policies(state).items())
-        if policy == "DROP"
-    ]
