@@ -10,6 +10,7 @@ import re
 
 import pytest
 
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import iptables
 from harness import run_module, sh
 
 VARIANT = "legacy"
@@ -20,8 +21,10 @@ n=$(($(cat {folder}/count) + 1))
 echo $n > {folder}/count
 if [ $n -eq {due} ] && [ {action} = refuse ]; then cat > /dev/null; echo 'no, I will not' >&2; exit 1; fi
 if [ $n -eq {due} ] && [ {action} = before ]; then kill -9 $PPID; exit 1; fi
+if [ $n -eq {due} ] && [ {action} = hang ]; then exec sleep 60; fi
 {real} "$@"
 status=$?
+if [ $n -eq {due} ] && [ {action} = late ]; then exec sleep 60; fi
 if [ $n -eq {due} ] && [ {action} = after ]; then kill -9 $PPID; fi
 exit $status
 """
@@ -41,7 +44,7 @@ def saved(netns):
 
 @pytest.fixture
 def broken(tmp_path, monkeypatch):
-    """A function that makes the transaction number ``due`` of the next run fail in one of three ways; 0 mends it."""
+    """A function that makes the transaction number ``due`` of the next run fail in one of these ways; 0 mends it."""
     path = os.environ["PATH"]
 
     def breaks(due, action):
@@ -72,6 +75,35 @@ def test_a_refusal_leaves_what_was_before(netns, broken):
         assert refused["standing"] == []
         assert bool(refused["undone"]) == (due > 1)
         assert saved(netns) == before, due
+
+
+@pytest.mark.parametrize("action", ["hang", "late"])
+def test_a_call_that_does_not_end_leaves_what_was_before(netns, broken, monkeypatch, action):
+    before = start(netns)
+    monkeypatch.setattr(iptables, "CALL_SECONDS", 1.5)
+    for due in range(1, TRANSACTIONS + 1):
+        broken(due, action)
+        refused = run_module("lu_chains", netns=netns, **OPTIONS)
+        assert "has not ended within" in refused["msg"], due
+        assert refused["standing"] == []
+        assert bool(refused["undone"]) == (due > 1 or action == "late")
+        assert saved(netns) == before, due
+
+
+def test_a_tool_that_goes_missing_half_way_leaves_what_was_before(netns, broken, monkeypatch):
+    before = start(netns)
+    find = iptables.find
+
+    def found(name):
+        if name == "ip6tables-legacy-restore":
+            raise iptables.MissingTool("it is gone")
+        return find(name)
+
+    monkeypatch.setattr(iptables, "find", found)
+    refused = run_module("lu_chains", netns=netns, **OPTIONS)
+    assert "it is gone" in refused["msg"]
+    assert refused["standing"] == [] and refused["undone"]
+    assert saved(netns) == before
 
 
 @pytest.mark.parametrize("action", ["before", "after"])

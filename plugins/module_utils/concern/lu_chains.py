@@ -85,7 +85,7 @@ def build(params: dict[str, Any]) -> Concern:
     return Concern(
         read=read,
         plan=plan,
-        apply=partial(kernel.apply, sets=layout.sets(), variant=variant),
+        apply=partial(kernel.apply, layout=layout, variant=variant),
         commands=partial(commands, suffix=kernel.SUFFIX[variant]),
         listing=listing,
         report=report,

@@ -162,9 +162,9 @@ def _may_have_nftables() -> bool:
     return built_in or os.path.exists("/sys/module/nf_tables")
 
 
-def apply(changes: Sequence[Change], sets: Sequence[MatchSet], variant: str) -> None:
-    """Carry ``changes`` out: one transaction for each table of a family. ``sets`` have to be there first."""
-    missing = next((match for match in sets if header(match.name) is None), None)
+def apply(changes: Sequence[Change], layout: Layout, variant: str) -> None:
+    """Carry ``changes`` out: one transaction for each table of a family. The layout's sets have to be there first."""
+    missing = next((match for match in layout.sets() if header(match.name) is None), None)
     if missing is not None:
         words = "%s: set %s does not exist: create it before the rules that name it (lulab.lvs.ipset_entry)"
         raise Refused(None, words % (missing.parameter, missing.name))
@@ -172,11 +172,29 @@ def apply(changes: Sequence[Change], sets: Sequence[MatchSet], variant: str) -> 
     for (family, table), steps in transactions(changes).items():
         name = "%s%s-restore" % (PROGRAM[family], SUFFIX[variant])
         text = restore_text(table, steps)
-        status, _output, complaint = call(name, "--noflush", "-w", str(LOCK_SECONDS), stdin=text)
         own = [change for change in changes if tuple(change.key)[:2] == (family, table)]  # type: ignore[arg-type]
+        try:
+            status, _output, complaint = call(name, "--noflush", "-w", str(LOCK_SECONDS), stdin=text)
+        except LvsError as error:
+            raise Refused(own[0], str(error), done + (own if _stand(own, layout, variant) else [])) from error
         if status:
             raise Refused(own[0], reason(name, text, complaint), done)
         done += own
+
+
+def _stand(changes: Sequence[Change], layout: Layout, variant: str) -> bool:
+    """Whether a transaction took effect although its call has not ended: it does so as a whole, or not at all."""
+    try:
+        state = read(layout, variant)
+    except LvsError:
+        return False
+    return all(_stands(change, state.get((change.kind, change.key))) for change in changes)
+
+
+def _stands(change: Change, there: Any) -> bool:
+    # A builtin chain without a rule of ours may not have been read.
+    unread = there is None and change.kind == "hook" and not any(place.ours for place in change.after)
+    return unread or bool(there == change.after)
 
 
 def reason(name: str, text: str, complaint: str) -> str:
