@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+from programs import ACTIVE, CHECKOUT
+
 LAB = [sys.executable, str(CHECKOUT / "roles/lab/files/lab")]
 HOSTS = {"Host0": "10.130.17.30", "Host1": "10.130.17.31"}
 PLAY_SECONDS = 300
@@ -110,7 +111,7 @@ class Lab:
         words += ["-e", json.dumps({"lab_dir": str(self.directory), **(extra or {})})]
         environment = {
             **os.environ,
-            "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
+            **ACTIVE,
             "ANSIBLE_CONFIG": str(CHECKOUT / "playbooks/ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
         }

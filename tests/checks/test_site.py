@@ -5,39 +5,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
 from pages import CHECKOUT, pages
+from programs import run
 
 DOCS = CHECKOUT / "docs"
 HTML = DOCS / "build/html"
 
 
-def run(*words, cwd=CHECKOUT):
-    # Another make's flags are none of this one's business.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    process = subprocess.run(
-        words,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    return process.returncode, process.stdout
-
-
 @pytest.fixture(scope="module")
 def site():
-    code, output = run("make", "docs")
+    code, output = run(["make", "docs"], seconds=900)
     assert code == 0, output
     return HTML
 
@@ -77,6 +59,6 @@ def test_a_warning_is_an_error(site, tmp_path, wrong):
     python = str(CHECKOUT / ".venv-docs/bin/python")
     for text, right in (("# All is well\n", True), ("# A page\n\n%s\n" % wrong, False)):
         (pages_ / "index.md").write_text(text, encoding="utf-8")
-        returned, output = run(python, "-c", code, cwd=tmp_path)
+        returned, output = run([python, "-c", code], tmp_path)
         assert (returned == 0) is right, output
         assert ("WARNING" in output) is not right

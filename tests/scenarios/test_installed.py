@@ -7,42 +7,32 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from labs import CHECKOUT, stop
 from pages import read, typed
+from programs import ACTIVE, run
 
 MARK = "run by: tests/scenarios/test_installed.py"
 PAGES = ("docs/start.md", "roles/lab/README.md")
-BIN = os.path.dirname(sys.executable)
 
 
-def run(words, cwd, **environment):
-    process = subprocess.run(
-        words,
-        cwd=cwd,
-        env={**os.environ, "PATH": BIN + os.pathsep + os.environ["PATH"], **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
+def ran(words, folder, **variables):
+    """What ``words`` print; they must not fail."""
+    code, output = run(words, folder, **ACTIVE, **variables)
+    assert code == 0, output
+    return output
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
-    run(["ansible-galaxy", "collection", "build", "--output-path", str(folder)], CHECKOUT)
+    ran(["ansible-galaxy", "collection", "build", "--output-path", str(folder)], CHECKOUT)
     (archive,) = folder.glob("lulab-lvs-*.tar.gz")
     install = ["ansible-galaxy", "collection", "install", str(archive), "-p", str(folder), "--offline"]
     # Only the folder is looked into: what the machine has elsewhere counts as installed already.
-    run(install, folder, ANSIBLE_COLLECTIONS_PATH=str(folder))
+    ran(install, folder, ANSIBLE_COLLECTIONS_PATH=str(folder))
     return folder
 
 
@@ -53,7 +43,7 @@ def test_a_requirements_file_installs_it(installed, tmp_path, page):
     (archive,) = installed.glob("lulab-lvs-*.tar.gz")
     (tmp_path / archive.name).symlink_to(archive)
     words = ["ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", str(tmp_path)]
-    run(words, tmp_path, ANSIBLE_COLLECTIONS_PATH=str(tmp_path))
+    ran(words, tmp_path, ANSIBLE_COLLECTIONS_PATH=str(tmp_path))
     assert (tmp_path / "ansible_collections/lulab/lvs/MANIFEST.json").exists()
 
 
@@ -67,7 +57,7 @@ def test_playbooks_run_by_full_name_from_anywhere(lab, installed, tmp_path):
     words = ["ansible-playbook", "lulab.lvs.exp3", "lulab.lvs.verify", "-i", str(CHECKOUT / "inventory/lab")]
     (tmp_path / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
     environment = {"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}
-    output = run([*words, "-e", "lab_dir=%s" % lab.directory], tmp_path, **environment)
+    output = ran([*words, "-e", "lab_dir=%s" % lab.directory], tmp_path, **environment)
     assert "share    10.130.17.31       3" in output
     assert "failed=0" in output
 
@@ -81,7 +71,7 @@ def test_the_lab_of_those_who_have_no_clone(installed, tmp_path):
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": cache, "XDG_STATE_HOME": ""}
     try:
-        output = run(["bash", "-ec", "\n".join(["unset ${!ANSIBLE_*}", *here])], tmp_path, **environment)
+        output = ran(["bash", "-ec", "\n".join(here)], tmp_path, **environment)
     finally:
         stop(tmp_path / ".local/state/lulab-lvs/lab")
     assert "share    10.130.17.31       3" in output

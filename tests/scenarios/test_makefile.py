@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 
-from labs import CHECKOUT
+from programs import CHECKOUT, run
 
 LINK = ".venv/collections/ansible_collections/lulab/lvs"
 
@@ -20,9 +18,8 @@ def test_setup_in_a_folder_with_a_space_and_after_a_move(tmp_path):
     shutil.copy(CHECKOUT / "Makefile", clone)
     # What is to be installed is not what is asked here.
     (clone / "requirements.txt").touch()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    ended = subprocess.run(["make", "setup"], cwd=clone, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    code, output = run(["make", "setup"], clone)
+    assert code == 0, output
     assert (clone / LINK).resolve() == clone
     moved = clone.rename(tmp_path / "moved")
     assert (moved / LINK).resolve() == moved

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 
 import pytest
 
 from labs import CHECKOUT
 from pages import BESIDES, WALKED, missing, read, shown, typed
+from programs import run
 
 HALF_A_MINUTE = 30
 # Other tests use the machine too.
@@ -35,28 +35,14 @@ def shell(tmp_path_factory):
     for source in ("requirements.txt", "roles/lab/files/lab/needs.py"):
         # Older than .venv, lest make begins with making that.
         os.utime(clone / source, (0, 0))
-    inherited = ("MAKE", "MFLAGS", "ANSIBLE")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
-    environment["ANSIBLE_NOCOLOR"] = "1"
 
-    def run(*commands, words=""):
-        process = subprocess.run(
-            ["bash", "-c", "\n".join(commands)],
-            cwd=clone,
-            env=environment,
-            input=words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        return process.returncode, process.stdout
+    def type_in(*commands, words=""):
+        return run(["bash", "-c", "\n".join(commands)], clone, given=words, ANSIBLE_NOCOLOR="1")
 
     try:
-        yield run
+        yield type_in
     finally:
-        run("make lab-down")
+        type_in("make lab-down")
 
 
 @pytest.fixture(scope="module")
