@@ -545,6 +545,9 @@ def test_a_wildcard_and_what_it_covers(netns: str, twin: str) -> None:
     assert saved(netns) == saved(twin) and len(saved(netns)) == 5
     assert not good(netns, **options)["changed"]
     assert not good(netns, exact=True, **options)["changed"]
+    assert good(netns, exact=True, counters=True, **options)["changed"]
+    assert good(netns, exact=True, counters=False, **options)["changed"]
+    assert saved(netns) == saved(twin)
     assert "holds 10.0.0.0/8,eth wildcard, which covers it" in refused(netns, entries=["10.0.0.0/8,eth1"])
     assert good(netns, entries=["10.0.0.0/8,physdev:eth1", "11.0.0.0/8,eth1"])["changed"]
     good(netns, entries=["10.0.0.0/8,eth1"], exact=True)

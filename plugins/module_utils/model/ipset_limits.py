@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable
+from typing import Iterable, List, Mapping, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import Set
@@ -29,11 +29,15 @@ def _number(text: str, header: Set) -> int:
     return int(text) if header.type == "bitmap:port" else address(text, INET)
 
 
-def wildcards_last(
-    declared: Dict[str, Options], members: Dict[str, Options], exact: bool = False
-) -> Dict[str, Options]:
-    """``declared``, in an order in which all are stored: the kernel takes a network's wildcard for each interface that
-    it covers, once it is there. Raises ``BadInput`` for an entry that such a one in ``members`` stands for already;
+def wildcards_last(keys: Sequence[str], entries: Mapping[str, Options]) -> List[str]:
+    """``keys`` in an order in which all are stored: once a network's wildcard is there, the kernel takes it for each
+    interface that it covers."""
+    return sorted(keys, key=lambda key: (1, -len(key)) if WILDCARD in entries[key] else (0, 0))
+
+
+def check_uncovered(declared: Mapping[str, Options], members: Mapping[str, Options], exact: bool) -> None:
+    """Raise ``BadInput`` for a new entry that a wildcard in ``members`` stands for already.
+
     ``exact``: those that are not declared have gone by then.
     """
     there = [key for key, options in members.items() if WILDCARD in options and (key in declared or not exact)]
@@ -43,14 +47,6 @@ def wildcards_last(
                 raise BadInput(
                     "entries", key, "the set holds %s wildcard, which covers it: remove that first" % wildcard
                 )
-    wild = sorted((key for key, options in declared.items() if WILDCARD in options), key=len, reverse=True)
-    if not wild:
-        return declared
-    return {**{key: options for key, options in declared.items() if WILDCARD not in options}, **_only(declared, wild)}
-
-
-def _only(entries: Dict[str, Options], keys: Iterable[str]) -> Dict[str, Options]:
-    return {key: entries[key] for key in keys}
 
 
 def _covers(wildcard: str, key: str) -> bool:

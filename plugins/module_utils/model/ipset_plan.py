@@ -24,7 +24,11 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_entries impo
     merged,
     settled,
 )
-from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_limits import check_in_range, wildcards_last
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_limits import (
+    check_in_range,
+    check_uncovered,
+    wildcards_last,
+)
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset_list import (
     Entries,
     between,
@@ -97,15 +101,21 @@ def planned(wish: Wish, have: State) -> List[Change]:
     if rebuilds or then.header is None:
         # All entries of the old set go and all of the new come: the changes then tell the whole story, both ways.
         # The last one goes first, so that the first one comes back first: in a list of sets the order counts.
-        removals = _entries(wish.name, list(reversed(now.members)), now.members, {})
-        additions = _entries(wish.name, list(then.members), {}, then.members)
+        removals = _entries(wish.name, _addable(list(now.members), now)[::-1], now.members, {})
+        additions = _entries(wish.name, _addable(list(then.members), then), {}, then.members)
     elif then.header.type == "list:set":
         removals, additions = between(wish.name, now.members, then.members)
     else:
         removals = _entries(wish.name, gone, now.members, {})
-        additions = _entries(wish.name, come, now.members, then.members)
+        additions = _entries(wish.name, _addable(come, then), now.members, then.members)
     header = [Change(SET, wish.name, now.header, then.header)] if rebuilds or now.header != then.header else []
     return left_over + removals + header + additions
+
+
+def _addable(keys: List[str], contents: Contents) -> List[str]:
+    """``keys`` in an order in which the kernel adds them all."""
+    has_wildcards = contents.header is not None and "iface" in contents.header.row.parts
+    return wildcards_last(keys, contents.members) if has_wildcards else keys
 
 
 def _entries(name: str, keys: Sequence[str], before: Entries, after: Entries) -> List[Change]:
@@ -142,7 +152,7 @@ def wanted(wish: Wish, now: Contents) -> Contents:
     if "optional mac" in header.row.parts:
         members, declared = _one_mac_each(members, declared)
     if "iface" in header.row.parts:
-        declared = wildcards_last(declared, now.members, wish.exact)
+        check_uncovered(declared, now.members, wish.exact)
     kept = (_listed if header.type == "list:set" else _kept)(wish, members, declared)
     return Contents(_roomy(wish, header, canonical, current, kept), kept, others)
 
