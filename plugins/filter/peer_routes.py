@@ -18,7 +18,7 @@ options:
     elements: dict
     required: true
   name:
-    description: The host that needs the routes.
+    description: The host that needs the routes, one of the topology.
     type: str
     required: true
 """

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import endpoint as kernel
 from harness import run_module, sh
 from workloads import HOST, NEIGHBOUR, PEERS, endpoint, everything, here, refuse, stop_at, works
 
@@ -140,7 +141,10 @@ def test_a_refused_removal_puts_all_back(host: str, monkeypatch: pytest.MonkeyPa
         ("ip netns add {host}-x; ip -n {host} link set e1 netns {host}-x", "is in another network namespace"),
     ],
 )
-def test_a_pair_that_is_nobodys_endpoint_is_not_removed(host: str, pair: str, words: str) -> None:
+def test_a_pair_that_is_nobodys_endpoint_is_not_removed(
+    host: str, pair: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "_CLEARING_SECONDS", 0.2)
     sh(pair.format(host=host))
     is_refused(host, words, name="e0", state="absent")
 
