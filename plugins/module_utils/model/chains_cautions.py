@@ -52,9 +52,10 @@ def elsewhere(layout: Layout, family: str, variant: str, tables: Mapping[str, Ta
 
 def _end(tables: Mapping[str, Table]) -> Optional[str]:
     table = tables.get("filter", Table({}, {}))
-    last = table.rules("FORWARD")[-1:]
-    if last and last[0].is_bare and last[0].target in ("ACCEPT", "DROP", "REJECT"):
-        return None if last[0].target == "ACCEPT" else _LAST_RULE % last[0].target
+    for last in table.lines.get("FORWARD", [])[-1:]:
+        rule = Rule(split(last))
+        if rule.is_bare and rule.target in ("ACCEPT", "DROP", "REJECT"):
+            return None if rule.target == "ACCEPT" else _LAST_RULE % rule.target
     return _POLICY % "DROP" if table.policies.get("FORWARD") == "DROP" else None
 
 
