@@ -31,6 +31,12 @@ options:
       - Whether to add what each server's C(/lu) answers, as O(lulab.lvs.lvs_probe#module:real_servers) takes it.
     type: bool
     default: false
+  declared:
+    description:
+      - Take these servers instead, dictionaries with C(address) and C(port), but for those of weight 0.
+      - With O(answers), those that are a host's own have its answer.
+    type: list
+    elements: dict
 """
 
 EXAMPLES = r"""
@@ -47,7 +53,7 @@ _value:
   elements: dict
 """
 
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible.errors import AnsibleFilterError
 
@@ -55,10 +61,15 @@ from ansible_collections.lulab.lvs.plugins.plugin_utils import topology as model
 
 
 def real_servers(
-    hosts: Sequence[Mapping[str, Any]], variable: str, port: int, answers: bool = False
+    hosts: Sequence[Mapping[str, Any]],
+    variable: str,
+    port: int,
+    answers: bool = False,
+    declared: Optional[Sequence[Mapping[str, Any]]] = None,
 ) -> list[dict[str, Any]]:
     try:
-        return model.real_servers([model.Host(**host) for host in hosts], variable, int(port), answers)
+        own = model.real_servers([model.Host(**host) for host in hosts], variable, int(port), answers)
+        return own if declared is None else model.declared_servers(declared, own)
     except model.TopologyError as error:
         raise AnsibleFilterError(str(error)) from error
 

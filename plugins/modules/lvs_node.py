@@ -70,7 +70,8 @@ options:
   record:
     description:
       - A description of what is going to be built on this host, kept until it is forgotten.
-      - Records that differ from it are returned as RV(stale), so that what they describe can be removed.
+      - Records that differ from it are returned as RV(stale), so that what they describe can be removed. Its key
+        C(expects) does not count, that one is replaced.
     type: dict
   forget_others:
     description: Forget every record of O(owner) but O(record).

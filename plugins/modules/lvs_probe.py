@@ -46,9 +46,10 @@ options:
         type: int
         required: true
       answer:
-        description: The first word of its answer.
+        description:
+          - The first word of its answer.
+          - Without it the server only has to answer, and what it says is looked for among the service's answers.
         type: str
-        required: true
   rounds:
     description: How often each real server's turn should come. Rounds times real servers is the number of requests.
     type: int
@@ -63,6 +64,15 @@ options:
   snat:
     description: The node's address that the real servers should see. Without it SNAT is not checked.
     type: str
+  keeps:
+    description:
+      - Networks whose packets keep their source, as O(lulab.lvs.lu_chains#module:outside) says. When we ask from one,
+        the real servers should see that address and not O(snat).
+      - When that address is a real server's as well, the service is not asked. A server that is sent to itself with its
+        own source gets no answer.
+    type: list
+    elements: str
+    default: []
   netns:
     description: Name of the network namespace that is the host's, as C(ip netns list) shows it.
     type: str
@@ -123,13 +133,14 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.probe import (
     checked_address,
     checked_addresses,
     checked_traces,
+    parse_networks,
     parse_servers,
 )
 
 SERVER_OPTIONS: dict[str, Any] = {
     "address": {"type": "str", "required": True},
     "port": {"type": "int", "required": True},
-    "answer": {"type": "str", "required": True},
+    "answer": {"type": "str"},
 }
 OPTIONS: dict[str, Any] = {
     "vip": {"type": "str", "required": True},
@@ -140,6 +151,7 @@ OPTIONS: dict[str, Any] = {
     "even": {"type": "bool", "default": True},
     "vantage": {"type": "str"},
     "snat": {"type": "str"},
+    "keeps": {"type": "list", "elements": "str", "default": []},
     "ping": {"type": "list", "elements": "str", "default": []},
     "traces": {"type": "list", "elements": "list", "default": []},
     "patience": {"type": "float", "default": 15.0},
@@ -162,6 +174,7 @@ def build(params: dict[str, Any]) -> Probe:
         even=params["even"],
         vantage=params["vantage"],
         node=None if params["snat"] is None else checked_address("snat", params["snat"]),
+        keeps=parse_networks("keeps", params["keeps"]),
         pings=checked_addresses("ping", params["ping"]),
         traces=checked_traces(params["traces"]),
         patience=params["patience"],

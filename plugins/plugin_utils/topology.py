@@ -179,5 +179,13 @@ def real_servers(hosts: Sequence[Host], variable: str, port: int, answers: bool 
     ]
 
 
+def declared_servers(declared: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The servers that get a turn: as one of ``own`` where its address and port are declared, else by these only."""
+    known = {(IPAddress(server["address"]), server["port"]): server for server in own}
+    turns = [server for server in declared if int(server.get("weight", 1))]
+    plain: list[dict[str, Any]] = [{"address": str(server["address"]), "port": int(server["port"])} for server in turns]
+    return [dict(known.get((IPAddress(server["address"]), server["port"]), server)) for server in plain]
+
+
 def as_plain(hosts: Sequence[Host]) -> list[dict[str, Optional[str]]]:
     return [asdict(host) for host in hosts]

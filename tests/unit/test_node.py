@@ -112,6 +112,15 @@ def test_records_pile_up_until_they_are_forgotten():
     assert model.ledger_of(only).share("node").records == ('{"experiment": "exp2"}',)
 
 
+def test_what_a_record_expects_may_change_without_it_being_another():
+    first, second = (model.parse({**PARAMS, "record": {"experiment": "exp1", "expects": {"hosts": n}}}) for n in (2, 3))
+    have = model.prepared(first, FRESH)
+    assert model.is_noted(second, have) and not model.stale(second, have)
+    after = model.prepared(second, have)
+    assert model.ledger_of(after).share("node").records == (second.record,)
+    assert not model.is_noted(model.parse({**PARAMS, "record": {"experiment": "exp2"}}), after)
+
+
 def test_the_ledger_survives_the_disk():
     ledger = model.ledger_of(model.prepared(model.parse(PARAMS), FRESH))
     assert model.from_json(model.to_json(ledger)) == ledger

@@ -52,6 +52,27 @@ def test_uneven_shares_pass_where_evenness_is_not_asked_for():
     assert model.share_finding(["10.130.17.30"] * 6, SERVERS, even=False).ok
 
 
+THEIRS = [{"address": "10.0.0.%d" % n, "port": 80, "answer": None} for n in (1, 2)]
+
+
+def test_servers_of_whom_nothing_is_known_may_answer_alike():
+    servers = [model.RealServer(server.address, server.port, "hello") for server in model.parse_servers(THEIRS)]
+    assert model.share_finding(["hello"] * 6, servers, even=True).ok
+    assert model.bars(["hello"] * 6, servers) == ["hello              6  ######"]
+    assert not model.share_finding(["hello", "who?"], servers, even=True).ok
+
+
+def test_a_source_is_kept_in_the_networks_that_keep_theirs():
+    keeps = model.parse_networks("keeps", ["172.16.0.0/16", "fd00::/8"])
+    assert model.is_kept("172.16.0.10", keeps) and model.is_kept("fd00::1", keeps)
+    assert not model.is_kept("169.254.2.100", keeps)
+
+
+def test_a_network_that_is_none_names_its_option():
+    with pytest.raises(BadInput, match="keeps"):
+        model.parse_networks("keeps", ["172.16.0.0/33"])
+
+
 def test_snat_is_a_reply_to_the_nodes_own_address():
     flows = model.parse_flows(FLOW % (40000, "10.130.17.30", 40000))
     assert model.snat_finding(flows, [40000], SERVERS, "10.130.17.30").ok

@@ -99,6 +99,19 @@ def test_what_cannot_be_meant_is_one_error_that_names_host_and_variable(changed,
     assert words in str(refused.value)
 
 
+def test_declared_servers_have_the_answers_of_those_that_are_ours():
+    own = model.real_servers(hosts(Host0=HOST0, Host1=HOST1), "host_ip", 8888, answers=True)
+    declared = [
+        {"address": "10.130.17.30", "port": "8888", "weight": 3},
+        {"address": "10.130.17.31", "port": 8888, "weight": 0},
+        {"address": "10.130.17.31", "port": 9000},
+    ]
+    assert model.declared_servers(declared, own) == [
+        {"address": "10.130.17.30", "port": 8888, "answer": "10.130.17.30"},
+        {"address": "10.130.17.31", "port": 9000},
+    ]
+
+
 def test_a_group_without_hosts_is_refused():
     with pytest.raises(model.TopologyError, match="no hosts"):
         model.topology([], {})

@@ -51,7 +51,7 @@ def build(params: dict[str, Any]) -> Concern:
     def report(state: State) -> dict[str, Any]:
         records = model.ledger_of(state).share(node.owner).records
         missing = kernel.missing_tools(node)
-        stale = [json.loads(text) for text in records if text != node.record]
+        stale = [json.loads(text) for text in model.stale(node, state)]
         in_the_way = missing or stale or not model.is_noted(node, state)
         return {
             "missing_tools": missing,

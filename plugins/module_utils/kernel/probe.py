@@ -9,7 +9,8 @@ import os
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Optional
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import Unsupported
@@ -17,15 +18,18 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import insid
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import interface_holding
 from ansible_collections.lulab.lvs.plugins.module_utils.model.probe import (
     Finding,
+    Network,
     RealServer,
     bars,
     counter_finding,
+    is_kept,
     masqueraded,
     parse_flows,
     path_finding,
     server_remedy,
     share_finding,
     snat_finding,
+    unanswered_finding,
 )
 
 ANSWER_SECONDS = 3.0
@@ -35,7 +39,10 @@ TRACE_SECONDS = 40
 
 @dataclass(frozen=True)
 class Probe:
-    """What to ask, from where, and what to expect; ``node`` is the address that SNAT should show."""
+    """What to ask, from where, and what to expect; ``node`` is the address that SNAT should show.
+
+    What comes from the networks ``keeps`` has its own instead.
+    """
 
     vip: str
     port: int
@@ -45,6 +52,7 @@ class Probe:
     even: bool
     vantage: Optional[str]
     node: Optional[str]
+    keeps: tuple[Network, ...]
     pings: tuple[str, ...]
     traces: tuple[tuple[str, ...], ...]
     patience: float
@@ -74,6 +82,15 @@ def ask(address: str, port: int, path: str) -> tuple[str, int]:
     return (body.decode(errors="replace").split() or ["an empty page"])[0], own_port
 
 
+def source_towards(address: str, port: int) -> str:
+    """The address that the kernel would ask ``address`` from; nothing is sent. Raises ``OSError``."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as unsent:
+        unsent.connect((address, port))
+        source: str = unsent.getsockname()[0]
+        return source
+
+
 def command_output(*words: str, seconds: float = TRACE_SECONDS) -> str:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     environment = {**os.environ, "PATH": path, "LC_ALL": "C"}
@@ -89,11 +106,12 @@ def command_output(*words: str, seconds: float = TRACE_SECONDS) -> str:
 def probe(wanted: Probe) -> Report:
     """Each hop in the order that a packet meets them; a hop that fails ends it, as what follows only echoes it."""
     findings: list[Finding] = []
-    for stage in (_address, _servers, _pings, _traces):
+    seen: list[RealServer] = []
+    for stage in (_address, partial(_servers, seen=seen), _pings, _traces):
         findings += stage(wanted)
         if not all(finding.ok for finding in findings):
             return Report(tuple(findings))
-    return _service(wanted, findings)
+    return _service(replace(wanted, servers=tuple(seen)), findings)
 
 
 def _address(wanted: Probe) -> list[Finding]:
@@ -105,12 +123,13 @@ def _address(wanted: Probe) -> list[Finding]:
     return [Finding("virtual address", True, "%s is on %s" % (wanted.vip, interface))]
 
 
-def _servers(wanted: Probe) -> list[Finding]:
+def _servers(wanted: Probe, seen: list[RealServer]) -> list[Finding]:
+    """Each server by itself; ``seen`` gets them with what they answer."""
     with inside(wanted.vantage, "vantage"):
-        return [_server(wanted, server) for server in wanted.servers]
+        return [_server(wanted, server, seen) for server in wanted.servers]
 
 
-def _server(wanted: Probe, server: RealServer) -> Finding:
+def _server(wanted: Probe, server: RealServer, seen: list[RealServer]) -> Finding:
     hop = "real server %s:%d" % (server.address, server.port)
     deadline = time.monotonic() + wanted.patience
     while True:
@@ -121,7 +140,9 @@ def _server(wanted: Probe, server: RealServer) -> Finding:
             if time.monotonic() > deadline:
                 return Finding(hop, False, "does not answer (%s)" % error, server_remedy(server, error))
             time.sleep(RETRY_SECONDS)
-    return Finding(hop, answer == server.answer, "answers %s" % answer, "its /lu should say %s" % server.answer)
+    seen.append(replace(server, answer=answer))
+    expected = answer if server.answer is None else server.answer
+    return Finding(hop, answer == expected, "answers %s" % answer, "its /lu should say %s" % expected)
 
 
 def _pings(wanted: Probe) -> list[Finding]:
@@ -146,6 +167,10 @@ def _service(wanted: Probe, findings: list[Finding]) -> Report:
     ports: list[int] = []
     hop = "virtual service %s:%d" % (wanted.vip, wanted.port)
     with inside(wanted.vantage, "vantage"):
+        source = source_towards(wanted.vip, wanted.port)
+        kept = is_kept(source, wanted.keeps)
+        if kept and source in [server.address for server in wanted.servers]:
+            return Report((*findings, unanswered_finding(wanted.vip, wanted.port, source)))
         for number in range(1, wanted.requests + 1):
             try:
                 answer, port = ask(wanted.vip, wanted.port, wanted.path)
@@ -160,6 +185,7 @@ def _service(wanted: Probe, findings: list[Finding]) -> Report:
     if wanted.node is not None:
         flows = parse_flows(command_output("conntrack", "-L", "-p", "tcp", "--orig-dst", wanted.vip))
         after = masqueraded(command_output("iptables-save", "-c", "-t", "nat"))
-        findings.append(snat_finding(flows, ports, wanted.servers, wanted.node))
-        findings.append(counter_finding(counted, after, wanted.requests))
+        findings.append(snat_finding(flows, ports, wanted.servers, source if kept else wanted.node))
+        if not kept:
+            findings.append(counter_finding(counted, after, wanted.requests))
     return Report(tuple(findings), tuple(answers), tuple(bars(answers, wanted.servers)))

@@ -20,6 +20,8 @@ from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, Stat
 
 ORDER = ("module", "ledger", "sysctl")
 LEDGER = ("ledger", "")
+# The key of a record that may change without what is built being another.
+EXPECTS = "expects"
 
 _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 _OWNER_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
@@ -132,9 +134,8 @@ def prepared(node: Node, have: State) -> dict[Any, Any]:
             before.setdefault(name, now)
     share = ledger.share(node.owner)
     ours = {**share.sysctls, **{name: value for name, value in node.sysctls.items() if name in before}}
-    records = [text for text in share.records if not (node.forget_others and text != node.record)]
-    if node.record and node.record not in records:
-        records.append(node.record)
+    others = [] if node.forget_others else stale(node, have)
+    records = [*others, node.record] if node.record else others
     return _with_ledger(want, replace(ledger, before=before).with_share(node.owner, Share(ours, tuple(records))))
 
 
@@ -153,9 +154,21 @@ def restored(owner: str, have: State) -> dict[Any, Any]:
     return _with_ledger(want, after)
 
 
+def stale(node: Node, have: State) -> list[str]:
+    """The owner's records that are not the node's own."""
+    records = ledger_of(have).share(node.owner).records
+    return [text for text in records if node.record is None or _essence(text) != _essence(node.record)]
+
+
 def is_noted(node: Node, have: State) -> bool:
     """Whether the host knows of the record already; a node without one has nothing to note."""
-    return node.record is None or node.record in ledger_of(have).share(node.owner).records
+    records = ledger_of(have).share(node.owner).records
+    return node.record is None or _essence(node.record) in map(_essence, records)
+
+
+def _essence(record: str) -> Any:
+    """A record without what it says of its own looks: with another of these it is still the same record."""
+    return {key: value for key, value in json.loads(record).items() if key != EXPECTS}
 
 
 def _with_ledger(state: dict[Any, Any], ledger: Ledger) -> dict[Any, Any]:

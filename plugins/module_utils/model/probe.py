@@ -11,18 +11,20 @@ import re
 import socket
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Optional, Sequence
+from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
+
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 @dataclass(frozen=True)
 class RealServer:
-    """``answer`` is the first word that this server, and no other, answers with."""
+    """``answer`` is the first word that this server, and no other, answers with; None when that is not known."""
 
     address: str
     port: int
-    answer: str
+    answer: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Flow:
 
 def parse_servers(given: Sequence[Mapping[str, Any]]) -> tuple[RealServer, ...]:
     servers = tuple(RealServer(one["address"], one["port"], one["answer"]) for one in given)
-    twins = [answer for answer, count in Counter(server.answer for server in servers).items() if count > 1]
+    told = Counter(server.answer for server in servers if server.answer is not None)
+    twins = [answer for answer, count in told.items() if count > 1]
     if twins:
         raise BadInput("real_servers", twins[0], "two real servers with one answer cannot be told apart")
     return servers
@@ -77,7 +80,7 @@ def checked_traces(traces: Sequence[Sequence[object]]) -> tuple[tuple[str, ...],
 def server_remedy(server: RealServer, error: OSError) -> str:
     """What to look at when ``server`` does not answer; one that says nothing or has others say no may be walled off."""
     look = [
-        "'systemctl status lulab-backend' on the host of %s" % server.answer,
+        "'systemctl status lulab-backend' on the host of %s" % (server.answer or server.address),
         "'ip route get %s' here" % server.address,
     ]
     if isinstance(error, socket.timeout) or error.errno in (errno.EHOSTUNREACH, errno.ETIMEDOUT):
@@ -85,23 +88,36 @@ def server_remedy(server: RealServer, error: OSError) -> str:
     return "; ".join(look)
 
 
+def parse_networks(parameter: str, given: Sequence[str]) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text) for text in given)
+    except ValueError as error:
+        raise BadInput(parameter, list(given), "%s" % error) from None
+
+
 def share_finding(answers: Sequence[str], servers: Sequence[RealServer], even: bool) -> Finding:
     """Whether ``answers`` are shared as they should be: nobody undeclared and, when ``even``, within one request."""
     shares = Counter(answers)
-    saw = ", ".join("%s %d" % (server.answer, shares[server.answer]) for server in servers)
-    strangers = sorted(set(answers) - {server.answer for server in servers})
+    names = names_of(servers)
+    saw = ", ".join("%s %d" % (name, shares[name]) for name in names)
+    strangers = sorted(set(answers) - set(names))
     if strangers:
         return Finding("shares", False, "answers of %s, which is not declared" % ", ".join(strangers), "ipvsadm -ln")
-    counts = [shares[server.answer] for server in servers]
-    if even and max(counts) - min(counts) > 1:
+    counts = [shares[name] for name in names]
+    if even and len(names) == len(servers) and max(counts) - min(counts) > 1:
         return Finding("shares", False, "%s of %d requests: not even" % (saw, len(answers)), "ipvsadm -ln --stats")
     return Finding("shares", True, saw)
+
+
+def names_of(servers: Iterable[RealServer]) -> list[str]:
+    """What the servers answer with, each answer once: nobody says that servers of others can be told apart."""
+    return list(dict.fromkeys(server.answer or "?" for server in servers))
 
 
 def bars(answers: Iterable[str], servers: Sequence[RealServer]) -> list[str]:
     """A line a server: its answer, its count, and a bar of that length."""
     shares = Counter(answers)
-    return ["%-16s %3d  %s" % (server.answer, shares[server.answer], "#" * shares[server.answer]) for server in servers]
+    return ["%-16s %3d  %s" % (name, shares[name], "#" * shares[name]) for name in names_of(servers)]
 
 
 def parse_flows(listing: str) -> list[Flow]:
@@ -116,8 +132,19 @@ def parse_flows(listing: str) -> list[Flow]:
     return flows
 
 
+def is_kept(source: str, keeps: Iterable[Network]) -> bool:
+    """Whether what ``source`` sends keeps it, as one of the networks ``keeps`` does."""
+    return any(ipaddress.ip_address(source) in network for network in keeps)
+
+
+def unanswered_finding(vip: str, port: int, source: str) -> Finding:
+    """A server that keeps its source and is sent to itself sees a stranger's answer: asking would fail at random."""
+    saw = "not asked from %s, which keeps its address and gets no answer when its turn is its own" % source
+    return Finding("virtual service %s:%d" % (vip, port), True, saw)
+
+
 def snat_finding(flows: Sequence[Flow], ports: Sequence[int], servers: Sequence[RealServer], node: str) -> Finding:
-    """Whether each of our connections, by its client port, is answered to ``node``'s own address."""
+    """Whether each of our connections, by its client port, is answered to ``node``, the address that it should show."""
     remedy = "iptables -t nat -S; ipset list; sysctl net.ipv4.vs.conntrack; conntrack -L"
     ours = {flow.client_port: flow for flow in flows if flow.client_port in ports}
     missing = [port for port in ports if port not in ours]
