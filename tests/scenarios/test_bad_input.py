@@ -25,9 +25,39 @@ IN_THE_INVENTORY = {
 }
 
 
+# Made so, and put right again, on Host1: Host0 is as fit as ever.
+ON_A_HOST = {
+    "no route that covers the gateway": (
+        "exp4",
+        "ip route del default",
+        "ip route add default via 10.130.17.1",
+        "no route of this host covers it",
+    ),
+    "a virtual address that is there already": (
+        "exp3",
+        "ip address add 169.254.2.100/32 dev lo",
+        "ip address del 169.254.2.100/32 dev lo",
+        "interface lo of this host has that address already",
+    ),
+    "a kernel without ip_vs": (
+        "exp3",
+        "rmmod ip_vs_rr ip_vs; cd /lib/modules/$(uname -r) && mv kernel/net/netfilter/ipvs /root/ && depmod",
+        "mv /root/ipvs /lib/modules/$(uname -r)/kernel/net/netfilter/ && depmod",
+        "has no module ip_vs",
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def untouched(lab):
     return lab.snapshots()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(lab):
+    """Whatever a test has built by mistake is no business of the next one."""
+    yield
+    lab.play("clean")
 
 
 @pytest.mark.parametrize(("extra", "words"), ON_THE_CONTROLLER.values(), ids=ON_THE_CONTROLLER)
@@ -42,35 +72,25 @@ def test_a_variable_that_cannot_be_meant(lab, untouched, extra, words):
 def test_an_inventory_that_cannot_be_meant(lab, untouched, tmp_path, variables, words):
     played = lab.with_inventory(tmp_path / "wrong.yml", {"Host1": variables}).play("exp4", fails=True)
     assert words in played.output
-    assert lab.snapshot("Host1") == untouched["Host1"]
+    assert not differences(untouched, lab.snapshots())
 
 
-def test_a_host_without_a_route_that_covers_the_gateway(lab, untouched):
-    lab.on("Host1", "ip route del default")
+@pytest.mark.parametrize(("experiment", "unfit", "fit", "words"), ON_A_HOST.values(), ids=ON_A_HOST)
+def test_a_host_that_is_not_fit(lab, untouched, experiment, unfit, fit, words):
+    """The other one is, and yet nothing is built there."""
+    lab.on("Host1", unfit)
     try:
-        played = lab.play("exp4", fails=True)
-        assert "no route of this host covers it" in played.output
-        assert played.recap["Host1"]["changed"] == 0
+        before = lab.snapshots()
+        played = lab.play(experiment, fails=True)
+        assert words in " ".join(played.output.split())
+        assert played.changed() == 0
+        assert not differences(before, lab.snapshots())
     finally:
-        lab.on("Host1", "ip route add default via 10.130.17.1")
-        lab.play("clean")
+        lab.on("Host1", fit)
+    assert not differences(untouched, lab.snapshots())
 
 
-def test_a_user_without_the_privilege(lab):
-    before = lab.snapshots()
+def test_a_user_without_the_privilege(lab, untouched):
     played = lab.play("exp3", extra={"ansible_become": False}, fails=True)
     assert "become: true" in played.output
-    assert not differences(before, lab.snapshots())
-
-
-def test_a_kernel_without_ip_vs(lab, untouched):
-    hide = (
-        "rmmod ip_vs_rr ip_vs 2>/dev/null; cd /lib/modules/$(uname -r) && mv kernel/net/netfilter/ipvs /root/ && depmod"
-    )
-    lab.on("Host1", hide)
-    try:
-        played = lab.play("exp3", fails=True)
-        assert "has no module ip_vs" in played.output
-        assert played.recap["Host1"]["changed"] == 0
-    finally:
-        lab.on("Host1", "mv /root/ipvs /lib/modules/$(uname -r)/kernel/net/netfilter/ && depmod")
+    assert not differences(untouched, lab.snapshots())

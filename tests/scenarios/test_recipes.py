@@ -106,6 +106,28 @@ def test_a_service_with_two_real_servers(kitchen):
     assert [words[1] for words in servers(kitchen)] == ["10.130.17.30:8080", "10.130.17.31:8080"]
 
 
+def test_recipes_and_experiments_take_back_their_own_only(kitchen):
+    def sysctls(host):
+        return kitchen.on(host, "sysctl -n net.ipv4.ip_forward net.ipv4.vs.conntrack").split()
+
+    cook(kitchen, "tcp_service")
+    kitchen.play("exp3")
+    assert sysctls("Host0") == sysctls("Host1") == ["1", "1"]
+    assert kitchen.play("clean").changed()
+    assert sysctls("Host0") == ["1", "1"] and sysctls("Host1") == ["0", "0"]
+    assert answers(kitchen, "http://10.130.17.80/") == {"Host0": 3, "Host1": 3}
+    assert not cook(kitchen, "tcp_service").changed()
+
+    kitchen.play("exp3")
+    assert cook(kitchen, "take_back").changed()
+    assert sysctls("Host0") == ["1", "1"]
+    kitchen.play("exp1", "verify")  # It sees what the other one left, and takes it back.
+    assert "dummy-ipvs0" not in kitchen.on("Host0", "ip -brief link")
+    assert kitchen.play("clean").changed()
+    assert sysctls("Host0") == sysctls("Host1") == ["0", "0"]
+    cook(kitchen, "tcp_service")
+
+
 def test_a_real_server_is_drained(kitchen):
     """The connection that it has is waited for, and gets no company; then it is gone, and again changes nothing."""
     ask = ["ssh", "-F", str(kitchen.directory / "ssh_config"), "Host1", "curl", "-s", "http://10.130.17.80/slow"]
