@@ -213,14 +213,14 @@ def _one(link: Netlink, message: Message) -> Optional[NetlinkError]:
     return link.transact([message])[0]
 
 
-def _once_unread(link: Netlink, message: Message, *names_: str) -> Optional[NetlinkError]:
-    """Swap or destroy the sets ``names_`` as soon as nobody reads them; for a rule that refers to one nobody waits."""
+def _once_unread(link: Netlink, message: Message, name: str) -> Optional[NetlinkError]:
+    """Swap or destroy the set ``name`` as soon as nobody reads it; for a rule that refers to it nobody waits."""
     deadline = time.monotonic() + READER_SECONDS
     while True:
         refusal = _one(link, message)
         if refusal is None or refusal.errno not in (errno.EBUSY, IN_USE):
             return refusal
-        if refusal.errno == IN_USE and any(_references(link, name) for name in names_):
+        if refusal.errno == IN_USE and _references(link, name):
             return refusal
         if time.monotonic() > deadline:
             return NetlinkError(errno.EBUSY, refusal.words or "error %d" % refusal.errno)
@@ -288,7 +288,7 @@ def _rebuild(link: Netlink, step: Step, done: List[Change]) -> None:
                 _add(link, beside, step.header.after, step.added, [])
             except Refused as refused:
                 raise Refused(refused.change, refused.reason.replace(beside, step.name), done) from None
-            refusal = _once_unread(link, swap, beside, step.name)
+            refusal = _once_unread(link, swap, step.name)
         if refusal is not None:
             raise Refused(
                 step.header, "cannot build the set %s anew: %s" % (step.name, refusal_words(refusal, step.header)), done
