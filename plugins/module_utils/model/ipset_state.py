@@ -68,6 +68,8 @@ class SetState(Mapping[Identity, Any]):
                 entry = key[1]  # type: ignore[index]
                 if after is None:
                     members.pop(entry, None)
+                elif not after:
+                    members[entry] = after
                 else:
                     members = put(members, entry, after)
             elif key == self.name:
