@@ -132,6 +132,14 @@ def test_what_the_boot_notes_is_what_the_module_notes(host: str) -> None:
         assert concern.read()[("note", "e0")] == Note(sysctls=booted.sysctls, vips=(VIP,))
 
 
+def test_an_interface_may_be_called_in_any_letters(host: str) -> None:
+    sh("ip -n %s link add größe type veth peer name x" % host)
+    options = {"netns": host, "addresses": [VIP], "interface": "größe", "arp_exclusive": True}
+    works(run_module("vip_address", **options), True)
+    works(run_module("vip_address", **options), False)
+    works(run_module("vip_address", **options, state="absent"), True)
+
+
 def test_an_address_goes_also_when_the_hosts_own_has_become_another(host: str) -> None:
     options = {"netns": host, "addresses": [VIP], "interface_of": HOST, "arp_exclusive": True}
     works(run_module("vip_address", **options), True)

@@ -26,7 +26,7 @@ SYSCTLS = "/proc/sys/"
 def read(interface: str, index: int, held: Collection[str]) -> Optional[Note]:
     """The note of the interface of that name and index, as far as the interface still has the addresses ``held``."""
     try:
-        with open(_path(interface), encoding="ascii") as file:
+        with open(_path(interface), encoding="utf-8") as file:
             lines = file.read().splitlines()
     except FileNotFoundError:
         return None
@@ -45,7 +45,7 @@ def write(interface: str, index: int, note: Note) -> None:
     values = ["%s%s:%s" % (SYSCTLS, path, _value(path, value)) for path, value in note.sysctls]
     path = _path(interface)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with open(path + ":", "w", encoding="ascii") as file:
+    with open(path + ":", "w", encoding="utf-8") as file:
         file.write("".join(line + "\n" for line in [_identity(index), *_lines(note), *values]))
     os.replace(path + ":", path)
 
@@ -78,7 +78,7 @@ def _lines(note: Note) -> List[str]:
 def _value(path: str, value: Optional[str]) -> str:
     if value is not None:
         return value
-    with open(SYSCTLS + path, encoding="ascii") as file:
+    with open(SYSCTLS + path, encoding="utf-8") as file:
         return file.read().strip()
 
 
