@@ -288,7 +288,10 @@ def parse_server(options: Options, where: str, key: ServiceKey) -> Tuple[Tuple[s
     address = unicast(options.get("address"), where + ".address")
     # What the user leaves out is the common case: look before calling.
     forward = options.get("forward")
-    forward = "masquerading" if forward is None else one_of(forward, where + ".forward", FORWARDS)
+    if forward is None:
+        forward = "masquerading"
+    elif forward not in FORWARDS:
+        one_of(forward, where + ".forward", FORWARDS)
     port = options.get("port")
     port = key.port if port is None else whole(port, where + ".port", 0, 65535)
     weight = options.get("weight")
