@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: The lulab.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual services and real servers for hypothesis: any that the options can say, of few names so that they meet."""
+"""Virtual services, real servers and settings for hypothesis: any that the options can say, of few names so that they
+meet."""
 
 from __future__ import annotations
 
@@ -12,6 +13,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import Server, Service, ServiceKey, flag_bits
+from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import (
+    MIN_MAXLEN,
+    ROLES,
+    Daemon,
+    Timeouts,
+    longest,
+)
 
 # Few in CI; LVS_EXAMPLES=10000 for the long run.
 FEW = settings(max_examples=int(os.environ.get("LVS_EXAMPLES", "25")), deadline=None)
@@ -83,4 +91,25 @@ def states(draw: Any) -> Any:
         state["service", key] = draw(services(key))
         for (address, port), server in draw(st.lists(servers(key), max_size=3)):
             state["server", (key, address, port)] = server
+    return state
+
+
+SECONDS = st.integers(1, 31 * 86400)
+
+
+@st.composite
+def daemons(draw: Any, role: str) -> Daemon:
+    group = draw(st.sampled_from(["224.0.0.81", "239.1.2.3", "ff02::51"]))
+    low, high = MIN_MAXLEN[role], longest(group)
+    maxlen = draw(st.one_of(st.sampled_from([0, low, high]), st.integers(low, high)))
+    # The loopback has no route to an IPv6 group.
+    interface = draw(st.sampled_from(["d0", "d1"] if ":" in group else ["d0", "d1", "lo"]))
+    return Daemon(interface, draw(st.integers(0, 255)), maxlen, group, draw(PORTS), draw(st.integers(1, 255)))
+
+
+@st.composite
+def settings_states(draw: Any) -> Any:
+    state: dict[Any, Any] = {("timeouts", ""): Timeouts(draw(SECONDS), draw(SECONDS), draw(SECONDS))}
+    for role in draw(st.sets(st.sampled_from(ROLES))):
+        state["daemon", role] = draw(daemons(role))
     return state

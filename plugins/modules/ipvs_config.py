@@ -13,7 +13,8 @@ short_description: Timeouts and sync daemons of the Linux Virtual Server
 version_added: 0.1.0
 description:
   - Sets what holds for the whole IPVS table of a host, or of a network namespace.
-  - What is not given is left as it is.
+  - What is not given is left as it is. But a daemon that moves to another interface or group, and whose
+    C(sync_maxlen) was the default there, has the default of its new place.
 author:
   - The lulab.lvs founders (@lulab)
 extends_documentation_fragment:
@@ -45,7 +46,10 @@ options:
         description: Only daemons of the same number, V(0) to V(255), hear each other. V(0) hears all.
         type: int
       sync_maxlen:
-        description: The greatest length of a message, in bytes. The default follows the interface's MTU.
+        description:
+          - The greatest length of a message, in bytes. V(65507) at most, V(65487) with an IPv6 group; for O(backup),
+            V(1024) at least.
+          - The default is what fits into a packet of 1500 bytes; for O(backup), of the interface's MTU if that is more.
         type: int
       mcast_group:
         description: The multicast group, IPv4 or IPv6. The default is V(224.0.0.81).
@@ -62,6 +66,7 @@ options:
     suboptions: *daemon
 seealso:
   - module: lulab.lvs.ipvs_service
+  - module: lulab.lvs.lvs_info
 """
 
 EXAMPLES = r"""

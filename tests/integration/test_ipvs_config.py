@@ -25,9 +25,10 @@ def apply(netns: str, check: bool = False, **options: Any) -> dict[str, Any]:
     return result
 
 
-def add_interface(netns: str) -> None:
-    for command in ("link add d0 type dummy", "address add 10.9.0.1/24 dev d0", "link set d0 up"):
+def add_interface(netns: str, name: str = "d0", mtu: int = 1500) -> None:
+    for command in ("link add %s mtu %d type dummy" % (name, mtu), "address add 10.9.0.1/24 dev %s" % name):
         sh("ip -n %s %s" % (netns, command))
+    sh("ip -n %s link set %s up" % (netns, name))
 
 
 def test_timeouts_are_set_and_those_not_given_left(netns: str) -> None:
@@ -41,10 +42,7 @@ def test_timeouts_are_set_and_those_not_given_left(netns: str) -> None:
 
 
 def test_daemons_are_started_changed_and_stopped(netns: str) -> None:
-    sh(
-        "ip -n %s link add d0 type dummy && ip -n %s addr add 10.9.0.1/24 dev d0 && ip -n %s link set d0 up"
-        % ((netns,) * 3)
-    )
+    add_interface(netns)
     both = {"master": {"interface": "d0", "syncid": 7}, "backup": {"interface": "d0", "mcast_group": "224.0.0.99"}}
     assert len(apply(netns, **both)["commands"]) == 2
     assert "master sync daemon (mcast=d0, syncid=7, maxlen=" in shown(netns)
@@ -59,13 +57,23 @@ def test_daemons_are_started_changed_and_stopped(netns: str) -> None:
 
 
 def test_a_daemon_that_cannot_start_leaves_the_old_one_running(netns: str) -> None:
-    sh(
-        "ip -n %s link add d0 type dummy && ip -n %s addr add 10.9.0.1/24 dev d0 && ip -n %s link set d0 up"
-        % ((netns,) * 3)
-    )
+    add_interface(netns)
     apply(netns, backup={"interface": "d0"}, tcp_timeout=600)
     before = shown(netns)
     result = run_module("ipvs_config", netns=netns, backup={"interface": "nosuch0"}, tcp_timeout=700)
     assert result["failed"]
     assert "no such interface" in result["msg"]
     assert shown(netns) == before
+
+
+def test_a_daemon_that_moves_has_the_length_of_its_new_place(netns: str) -> None:
+    for name, mtu in (("d0", 1400), ("d1", 9000)):
+        add_interface(netns, name, mtu)
+    for interface, length in (("d0", 1472), ("d1", 8972), ("d0", 1472)):
+        daemon = {"interface": interface}
+        assert apply(netns, backup=daemon)["changed"]
+        assert "maxlen=%d," % length in shown(netns)
+        assert not apply(netns, backup=daemon)["changed"]
+    apply(netns, backup={"interface": "d0", "sync_maxlen": 2000})
+    apply(netns, backup={"interface": "d1"})
+    assert "mcast=d1, syncid=0, maxlen=2000," in shown(netns)

@@ -17,12 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs as kernel
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_config
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
+from ansible_collections.lulab.lvs.plugins.module_utils.model import ipvs_config as settings_model
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_want import changes_towards
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import undone
 from harness import sh
-from ipvs_objects import states
+from ipvs_objects import settings_states, states
 
 pytestmark = pytest.mark.ip_vs
 
@@ -95,3 +97,52 @@ def test_the_tool_told_the_same_arrives_at_the_same(netns: str, other: str, firs
     with inside(netns):
         kernel.apply(undone(changing))
     assert whole_table(netns) == first
+
+
+SETTINGS_BEFORE: Any = {("timeouts", ""): settings_model.INITIAL_TIMEOUTS}
+
+
+@pytest.fixture
+def interfaces(netns: str, other: str) -> None:
+    for name in (netns, other):
+        for interface, mtu in (("d0", 1400), ("d1", 9000)):
+            sh("ip -n %s link add %s mtu %d type dummy" % (name, interface, mtu))
+            sh("ip -n %s address add 10.9.0.1/24 dev %s" % (name, interface))
+            sh("ip -n %s address add 2001:db8::1/64 nodad dev %s" % (name, interface))
+            sh("ip -n %s link set %s up" % (name, interface))
+
+
+def settings_shown(netns: str) -> str:
+    inside_it = "ip netns exec %s ipvsadm -Ln " % netns
+    return sh(inside_it + "--timeout") + sh(inside_it + "--daemon")
+
+
+def as_the_kernel_has_it(state: Any) -> Any:
+    """With the lengths that it chooses."""
+    return {
+        (kind, name): value._replace(
+            maxlen=value.maxlen or settings_model.default_maxlen(name, value, ipvs_config.mtu_of)
+        )
+        if kind == "daemon"
+        else value
+        for (kind, name), value in state.items()
+    }
+
+
+@pytest.mark.usefixtures("interfaces")
+@SOME
+@given(first=settings_states(), second=settings_states())
+def test_settings_are_what_the_tool_makes_them_too(netns: str, other: str, first: Any, second: Any) -> None:
+    for name in (netns, other):
+        with inside(name):
+            ipvs_config.apply(settings_model.changes_towards(ipvs_config.read(), SETTINGS_BEFORE))
+    with inside(netns):
+        have = SETTINGS_BEFORE
+        for state in (first, second):
+            changes = settings_model.changes_towards(have, state)
+            ipvs_config.apply(changes)
+            for command in settings_model.commands(changes):
+                sh("ip netns exec %s %s" % (other, command))
+            have = as_the_kernel_has_it(state)
+            assert ipvs_config.read() == have
+            assert settings_shown(netns) == settings_shown(other) == settings_model.listing(have)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipvs_config as kernel
@@ -24,30 +23,11 @@ from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_config import
     want_of,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change, applied, undone
-from ipvs_objects import FEW
-
-SECONDS = st.integers(1, 31 * 86400)
-DAEMONS = st.builds(
-    Daemon,
-    st.sampled_from(["eth0", "lo"]),
-    st.integers(0, 255),
-    st.integers(0, 65507),
-    st.sampled_from(["224.0.0.81", "ff02::51"]),
-    st.integers(1, 65535),
-    st.integers(1, 255),
-)
-
-
-@st.composite
-def states(draw: Any) -> Any:
-    state: dict[Any, Any] = {("timeouts", ""): Timeouts(draw(SECONDS), draw(SECONDS), draw(SECONDS))}
-    for role in draw(st.sets(st.sampled_from(["master", "backup"]))):
-        state["daemon", role] = draw(DAEMONS)
-    return state
+from ipvs_objects import FEW, settings_states
 
 
 @FEW
-@given(states(), states())
+@given(settings_states(), settings_states())
 def test_the_plan_keeps_its_laws(have: Any, want: Any) -> None:
     changes = changes_towards(have, want)
     assert applied(have, changes) == want
@@ -56,7 +36,7 @@ def test_the_plan_keeps_its_laws(have: Any, want: Any) -> None:
 
 
 @FEW
-@given(states(), states())
+@given(settings_states(), settings_states())
 def test_what_is_sent_is_what_is_read_back(have: Any, want: Any) -> None:
     for change in changes_towards(have, want):
         command, *attributes = kernel.request(change)
@@ -67,11 +47,47 @@ def test_what_is_sent_is_what_is_read_back(have: Any, want: Any) -> None:
             assert kernel.decoded_daemon(body) == (change.key, change.after)
 
 
+def mtu_of(interface: str) -> int:
+    return {"eth0": 9000, "lo": 65536, "tiny0": 1280}.get(interface, 0)
+
+
+def wanted_of(have: Any, **options: Any) -> Any:
+    return want_of(have, declared(options), mtu_of)
+
+
 def test_what_is_not_given_stays() -> None:
-    have = {("timeouts", ""): Timeouts(900, 120, 300), ("daemon", "master"): Daemon("eth0", 3, 1472)}
-    want = want_of(have, declared({"udp_timeout": 60, "master": {"interface": "eth1"}}))
-    assert want == {("timeouts", ""): Timeouts(900, 120, 60), ("daemon", "master"): Daemon("eth1", 3, 1472)}
-    assert want_of(have, declared({"master": {"state": "absent"}})) == {("timeouts", ""): Timeouts(900, 120, 300)}
+    have = {("timeouts", ""): Timeouts(900, 120, 300), ("daemon", "master"): Daemon("eth0", 3, 1400)}
+    want = wanted_of(have, udp_timeout=60, master={"interface": "eth1"})
+    assert want == {("timeouts", ""): Timeouts(900, 120, 60), ("daemon", "master"): Daemon("eth1", 3, 1400)}
+    assert wanted_of(have, master={"state": "absent"}) == {("timeouts", ""): Timeouts(900, 120, 300)}
+
+
+@pytest.mark.parametrize(
+    ("role", "before", "options", "after"),
+    [
+        ("master", Daemon("eth0", 0, 1472), {"interface": "lo"}, Daemon("lo")),
+        ("master", Daemon("eth0", 0, 1472), {"interface": "eth0", "syncid": 7}, Daemon("eth0", 7, 1472)),
+        ("master", Daemon("eth0", 0, 1452, "ff02::51"), {"interface": "lo"}, Daemon("lo", 0, 0, "ff02::51")),
+        ("master", Daemon("eth0"), {"interface": "eth0", "mcast_group": "ff02::51"}, Daemon("eth0", group="ff02::51")),
+        ("master", Daemon("eth0", 0, 8972), {"interface": "lo"}, Daemon("lo", 0, 8972)),
+        ("master", Daemon("eth0", 0, 1472), {"interface": "lo", "sync_maxlen": 1472}, Daemon("lo", 0, 1472)),
+        ("backup", Daemon("eth0", 0, 8972), {"interface": "lo"}, Daemon("lo")),
+        ("backup", Daemon("eth0", 0, 1472), {"interface": "lo"}, Daemon("lo", 0, 1472)),
+        ("backup", Daemon("lo", 0, 65507), {"interface": "eth0"}, Daemon("eth0")),
+        ("backup", Daemon("tiny0", 0, 1472), {"interface": "eth0"}, Daemon("eth0")),
+        ("backup", Daemon("gone0", 0, 1472), {"interface": "eth0"}, Daemon("eth0")),
+    ],
+)
+def test_a_length_that_the_kernel_chose_is_chosen_anew_elsewhere(
+    role: str, before: Daemon, options: dict[str, Any], after: Daemon
+) -> None:
+    assert wanted_of({("daemon", role): before}, **{role: options}) == {("daemon", role): after}
+
+
+def test_a_length_that_does_not_fit_the_group_of_the_running_daemon_is_refused() -> None:
+    have = {("daemon", "master"): Daemon("eth0", 0, 1400, "ff02::51")}
+    with pytest.raises(BadInput, match="master.sync_maxlen: 65500.*65487 at most"):
+        wanted_of(have, master={"interface": "eth0", "sync_maxlen": 65500})
 
 
 def test_commands_and_listing_are_ipvsadms() -> None:
@@ -99,7 +115,11 @@ def test_commands_and_listing_are_ipvsadms() -> None:
         ({"master": {}}, "master.interface"),
         ({"master": {"interface": "x" * 16}}, "master.interface"),
         ({"master": {"interface": "lo", "state": "gone"}}, "master.state"),
+        ({"master": {"interface": "a b"}}, "master.interface"),
         ({"master": {"interface": "lo", "sync_maxlen": 0}}, "master.sync_maxlen"),
+        ({"master": {"interface": "lo", "sync_maxlen": 65508}}, "master.sync_maxlen"),
+        ({"master": {"interface": "lo", "sync_maxlen": 65488, "mcast_group": "ff02::51"}}, "master.sync_maxlen"),
+        ({"backup": {"interface": "lo", "sync_maxlen": 1023}}, "backup.sync_maxlen"),
         ({"backup": {"interface": "lo", "syncid": 256}}, "backup.syncid"),
         ({"backup": {"interface": "lo", "mcast_group": "10.0.0.1"}}, "backup.mcast_group"),
         ({"backup": {"interface": "lo", "mcast_ttl": 256}}, "backup.mcast_ttl"),

@@ -43,7 +43,7 @@ def build(params: dict[str, Any]) -> Concern:
     wanted = declared(params)
 
     def towards(have: State) -> list[Change]:
-        return changes_towards(have, want_of(have, wanted))
+        return changes_towards(have, want_of(have, wanted, kernel.mtu_of))
 
     def read() -> State:
         have = kernel.read()

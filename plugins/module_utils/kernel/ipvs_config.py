@@ -12,8 +12,11 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import Refused, errno_words
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs import NO_PRIVILEGE, conversation, is_loaded
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.ipvs_codec import inner, required
+from ansible_collections.lulab.lvs.plugins.module_utils.kernel.link import link_rows, reading
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import (
+    NETLINK_ROUTE,
     Malformed,
+    Netlink,
     NetlinkError,
     attribute,
     generic_body,
@@ -43,6 +46,7 @@ REASONS: Mapping[int, str] = {
     errno.ESRCH: "none runs: another program stopped it in the meantime; run again",
     errno.ENODEV: "there is no such interface here",
     errno.EADDRNOTAVAIL: "the interface has no address of the multicast group's family",
+    errno.ENETUNREACH: "from that interface no route leads to the multicast group; the loopback has none of IPv6",
     errno.EAFNOSUPPORT: "this kernel's ip_vs has no support for the multicast group's address family",
     errno.EINVAL: "a value is out of the kernel's range, or a service has tunneling servers of another address family",
 }
@@ -60,6 +64,12 @@ def read() -> Dict[Tuple[str, Any], Any]:
             role, daemon = decoded_daemon(body)
             state["daemon", role] = daemon
     return state
+
+
+def mtu_of(interface: str) -> int:
+    """0 where there is no such interface any more."""
+    with reading(), Netlink(NETLINK_ROUTE) as link:
+        return next((row.mtu for row in link_rows(link) if row.name == interface), 0)
 
 
 def decoded_timeouts(body: bytes) -> Timeouts:

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import ipaddress
 import shlex
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import BadInput
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_options import (
     MAX_TIMEOUT,
     canonical_address,
+    choice,
     given,
     known_options,
-    one_of,
     whole,
 )
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import checked_name
@@ -32,6 +32,11 @@ TIMEOUT_OPTIONS = {"tcp": "tcp_timeout", "tcp_fin": "tcp_fin_timeout", "udp": "u
 DAEMON_OPTIONS = frozenset(
     ("state", "interface", "syncid", "sync_maxlen", "mcast_group", "mcast_port", "mcast_ttl"),
 )
+DEFAULT_GROUP = "224.0.0.81"
+ETHERNET_MTU = 1500
+MAX_MTU = 65535
+# What the kernel raises less to, which then would never be as it was asked for.
+MIN_MAXLEN = {"master": 1, "backup": 1024}
 
 
 class Timeouts(NamedTuple):
@@ -47,12 +52,12 @@ INITIAL_TIMEOUTS = Timeouts(900, 120, 300)
 
 
 class Daemon(NamedTuple):
-    """A sync daemon. ``maxlen`` 0 lets the kernel choose by the interface's MTU."""
+    """A sync daemon. ``maxlen`` 0 lets the kernel choose."""
 
     interface: str
     syncid: int = 0
     maxlen: int = 0
-    group: str = "224.0.0.81"
+    group: str = DEFAULT_GROUP
     port: int = 8848
     ttl: int = 1
 
@@ -77,31 +82,43 @@ def declared(options: Mapping[str, Any]) -> Wanted:
     return Wanted(timeouts, daemons)
 
 
-def parse_daemon(options: Any, where: str) -> Optional[Dict[str, Any]]:
+def parse_daemon(options: Any, role: str) -> Optional[Dict[str, Any]]:
     """The fields of ``Daemon`` that are given; None when it is not to run."""
-    known_options(options, where, DAEMON_OPTIONS)
-    if one_of(options.get("state") or "present", where + ".state", ("present", "absent")) == "absent":
+    known_options(options, role, DAEMON_OPTIONS)
+    if choice(options, "state", role, ("present", "absent"), "present") == "absent":
         return None
     if not given(options, "interface"):
-        raise BadInput(where + ".interface", None, "the name of the interface to the peer is needed")
-    fields: Dict[str, Any] = {"interface": checked_name(where + ".interface", options["interface"])}
+        raise BadInput(role + ".interface", None, "the name of the interface to the peer is needed")
+    fields: Dict[str, Any] = {"interface": checked_name(role + ".interface", options["interface"])}
+    if given(options, "mcast_group"):
+        group = canonical_address(options["mcast_group"], role + ".mcast_group")
+        if not ipaddress.ip_address(group).is_multicast:
+            raise BadInput(role + ".mcast_group", group, "a multicast address is needed, such as %s" % DEFAULT_GROUP)
+        fields["group"] = group
     for field, name, low, high in (
         ("syncid", "syncid", 0, 255),
-        ("maxlen", "sync_maxlen", 1, 65535 - 20 - 8),
+        ("maxlen", "sync_maxlen", MIN_MAXLEN[role], longest(fields.get("group", DEFAULT_GROUP))),
         ("port", "mcast_port", 1, 65535),
         ("ttl", "mcast_ttl", 1, 255),
     ):
         if given(options, name):
-            fields[field] = whole(options[name], "%s.%s" % (where, name), low, high)
-    if given(options, "mcast_group"):
-        group = canonical_address(options["mcast_group"], where + ".mcast_group")
-        if not ipaddress.ip_address(group).is_multicast:
-            raise BadInput(where + ".mcast_group", group, "a multicast address is needed, such as 224.0.0.81")
-        fields["group"] = group
+            fields[field] = whole(options[name], "%s.%s" % (role, name), low, high)
     return fields
 
 
-def want_of(have: State, wanted: Wanted) -> Dict[Any, Any]:
+def longest(group: str, mtu: int = MAX_MTU) -> int:
+    """The length of the message that fills a packet: what its IP and UDP headers leave of it."""
+    return mtu - (40 if ":" in group else 20) - 8
+
+
+def default_maxlen(role: str, daemon: Daemon, mtu_of: Callable[[str], int]) -> int:
+    """What the kernel chooses, in start_sync_thread of ip_vs_sync.c: only who listens goes by the interface."""
+    mtu = max(ETHERNET_MTU, mtu_of(daemon.interface)) if role == "backup" else ETHERNET_MTU
+    return longest(daemon.group, min(mtu, MAX_MTU))
+
+
+def want_of(have: State, wanted: Wanted, mtu_of: Callable[[str], int]) -> Dict[Any, Any]:
+    """``mtu_of`` tells the MTU of the interface of that name."""
     want = dict(have)
     if wanted.timeouts:
         want["timeouts", ""] = have.get(("timeouts", ""), Timeouts())._replace(**wanted.timeouts)
@@ -110,8 +127,20 @@ def want_of(have: State, wanted: Wanted) -> Dict[Any, Any]:
         if fields is None:
             want.pop(name, None)
         else:
-            want[name] = have[name]._replace(**fields) if name in have else Daemon(**fields)
+            want[name] = changed(role, have[name], fields, mtu_of) if name in have else Daemon(**fields)
     return want
+
+
+def changed(role: str, daemon: Daemon, fields: Dict[str, Any], mtu_of: Callable[[str], int]) -> Daemon:
+    """The daemon with other ``fields``. A length that was the kernel's own choice is chosen anew elsewhere."""
+    after = daemon._replace(**fields)
+    moved = (after.interface, after.group) != (daemon.interface, daemon.group)
+    if moved and "maxlen" not in fields and daemon.maxlen == default_maxlen(role, daemon, mtu_of):
+        after = after._replace(maxlen=0)
+    if after.maxlen > longest(after.group):
+        words = "with the multicast group %s it is %d at most" % (after.group, longest(after.group))
+        raise BadInput("%s.sync_maxlen" % role, after.maxlen, words)
+    return after
 
 
 def changes_towards(have: State, want: State) -> List[Change]:
