@@ -111,7 +111,7 @@ options:
             type: str
             choices: [masquerading, direct, tunneling]
           upper_threshold:
-            description: The number of connections above which the server gets no new ones. The default is no bound.
+            description: The number of connections at which the server gets no new ones. The default is no bound.
             type: int
           lower_threshold:
             description: The number of connections below which a server that was full gets new ones again.
@@ -159,10 +159,13 @@ options:
     description:
       - Removes a real server only when its active connections have ended. Its weight is set to V(0) first, so that it
         gets no new ones.
+      - With O(persistence), a client that it had before is sent to it all the same, unless the sysctl
+        C(net.ipv4.vs.expire_quiescent_template) is 1.
       - A server of a V(udp) service is removed at once.
       - When the time is up, it is removed all the same; RV(drained) tells how many connections it had left.
-      - A run that is cut off leaves the weight at V(0), and the next one goes on from there. Other modules of this
-        collection wait for up to a minute while one drains.
+      - A run that is cut off leaves the weight at V(0), and the next one goes on from there. One that declares the
+        server once more gives it the declared weight back, but not with O(keep_weights).
+      - Other modules of this collection wait for up to a minute while one drains.
       - V({}) takes all defaults.
     type: dict
     suboptions:
@@ -176,6 +179,7 @@ options:
         default: 1
 seealso:
   - module: lulab.lvs.ipvs_config
+  - module: lulab.lvs.lvs_info
 """
 
 EXAMPLES = r"""

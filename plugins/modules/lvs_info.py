@@ -116,7 +116,9 @@ services:
       servers:
         - {address: 10.130.17.30, port: 8888, weight: 1, forward: masquerading}
 config:
-  description: The settings of the IPVS table, as M(lulab.lvs.ipvs_config) takes them. Empty without ip_vs.
+  description:
+    - The settings of the IPVS table, as M(lulab.lvs.ipvs_config) takes them.
+    - Where ip_vs is not loaded no daemon runs, and the timeouts are those that it begins with.
   returned: when O(gather) has V(config)
   type: dict
   sample:
