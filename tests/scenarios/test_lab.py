@@ -20,7 +20,7 @@ from typing import Callable, Iterator, Sequence
 import pytest
 
 CODE = Path(__file__).resolve().parents[2] / "roles/lab/files/lab"
-PROGRAM = [sys.executable, str(CODE)]
+PROGRAM = (sys.executable, str(CODE))
 # Seconds, and how much longer it may take while other tests use the machine.
 WARM_START, BUSY = 15, 2
 USER = 61234
