@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 
 from ansible.module_utils import basic
 
+from ansible_collections.lulab.lvs.plugins.module_utils.run import Concern, Errand, perform
+
 SECONDS = 120
 MODULES = "ansible_collections.lulab.lvs.plugins.modules."
 
@@ -91,6 +93,11 @@ def _become(module: Any, arguments: bytes, output: int, errors: int) -> NoReturn
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def converge(concern: Concern, check_mode: bool, with_diff: bool) -> dict[str, Any]:
+    """What a module of this concern does in the namespace that we are in, in this process."""
+    return perform(Errand(concern), check_mode, with_diff)[0]
 
 
 def sh(command: str, check: bool = True) -> str:

@@ -16,8 +16,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.concern import calico_ve
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.netlink import NetlinkError
-from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from harness import sh
+from harness import converge, sh
 
 HOST, NEIGHBOUR = "10.130.17.30", "10.130.17.31"
 PEERS = [{"to": "172.16.1.0/24", "via": NEIGHBOUR}]

@@ -168,11 +168,6 @@ def perform(
     return result, done
 
 
-def converge(concern: Concern, check_mode: bool, with_diff: bool) -> dict[str, Any]:
-    """Bring the namespace that we are in to what the concern asks for."""
-    return perform(Errand(concern), check_mode, with_diff)[0]
-
-
 def _with_script(done: Done, result: dict[str, Any], with_diff: bool) -> tuple[Done, str]:
     """``done`` with the boot's script as it is, where another is due, and that other; told in ``result``."""
     path = done.errand.boot_script

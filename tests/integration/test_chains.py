@@ -370,7 +370,6 @@ HIDDEN = """table ip nat {
 
 
 @pytest.mark.skipif("LVS_GUEST" in os.environ, reason="a guest's kernel has no nat chain of nf_tables")
-@pytest.mark.skipif(not shutil.which("nft"), reason="the command nft is not installed")
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_rules_that_iptables_cannot_show_are_not_taken_for_none(netns, state):
     host = Host(netns, "nft")

@@ -17,8 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.lulab.lvs.plugins.module_utils.concern import lu_chains
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
-from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from harness import sh
+from harness import converge, sh
 
 hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, given, settings  # noqa: E402

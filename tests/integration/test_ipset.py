@@ -19,8 +19,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.concern import ipset_ent
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as kernel
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
-from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from harness import run_module, sh
+from harness import converge, run_module, sh
 
 NAME = "LU-SERVICE-IP"
 

@@ -24,8 +24,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel import netlink
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipset import TEMPORARY, temporary_name
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import undone
-from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from harness import run_module, sh
+from harness import converge, run_module, sh
 
 NAME = "S"
 QUESTIONS = {kernel.LIST, kernel.TYPE, kernel.HEADER}

@@ -20,8 +20,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.concern import ipset_ent
 from ansible_collections.lulab.lvs.plugins.module_utils.errors import LvsError
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import undone
-from ansible_collections.lulab.lvs.plugins.module_utils.run import converge
-from harness import sh
+from harness import converge, sh
 
 EXAMPLES = int(os.environ.get("LVS_EXAMPLES", "40"))
 

@@ -20,9 +20,9 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import insid
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs import Server, Service, ServiceKey, commands, listing
 from ansible_collections.lulab.lvs.plugins.module_utils.model.ipvs_want import changes_towards
 from ansible_collections.lulab.lvs.plugins.module_utils.plan import Change
-from ansible_collections.lulab.lvs.plugins.module_utils.run import Concern, carry_out, converge
+from ansible_collections.lulab.lvs.plugins.module_utils.run import Concern, carry_out
 from ansible_collections.lulab.lvs.plugins.modules import ipvs_service
-from harness import run_module, sh
+from harness import converge, run_module, sh
 
 pytestmark = pytest.mark.ip_vs
 

@@ -51,6 +51,7 @@ TOOLS = (
     Tool("modprobe", "kmod", "loads kernel modules in the tests", ("test",)),
     Tool("ipset", "ipset", "reads and writes sets in the tests", ("test",)),
     Tool("iptables", "iptables", "reads and writes rules in the tests", ("test",)),
+    Tool("nft", "nftables", "makes rules in the tests that iptables cannot show", ("test",)),
     Tool("ipvsadm", "ipvsadm", "is what the IPVS code is compared with", ("test",)),
     Tool("conntrack", "conntrack", "shows translated connections in the tests", ("test",)),
 )
