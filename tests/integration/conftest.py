@@ -23,6 +23,7 @@ def netns() -> Iterator[str]:
     name = "lvs-test-%d-%d" % (os.getpid(), next(_number))
     sh("ip netns add %s && ip -n %s link set lo up" % (name, name))
     yield name
+    sh("rm -rf /run/lulab-lvs/vip/$(stat -Lc %%i /run/netns/%s)" % name)
     sh("ip netns delete %s" % name)
 
 

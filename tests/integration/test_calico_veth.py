@@ -127,6 +127,7 @@ def test_what_notes_a_namespace_at_boot_notes_none_that_is_there_before(host: st
     assert not note(host).exists()
     sh("ip netns delete %s-ns0 && %s" % (host, command))
     assert note(host).read_text() == ""
+    note(host).unlink()
 
 
 def test_no_note_stays_of_a_namespace_that_could_not_be_made(host: str) -> None:
