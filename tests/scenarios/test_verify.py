@@ -130,9 +130,10 @@ IN_EXPERIMENT_4 = {
         "echo 1 > /proc/sys/net/ipv4/conf/cali0/proxy_arp; ip -n ns0 neigh flush all",
         dict.fromkeys(HOSTS, "real server 172.16.0.10:8888: does not answer"),
     ),
+    # It does not answer for the gateway either: its own pod is lost as soon as it has to ask.
     "a host that does not forward": Break(
         "Host1",
-        "sysctl -w net.ipv4.ip_forward=0",
+        "sysctl -w net.ipv4.ip_forward=0; ip -n ns0 neigh flush all",
         "sysctl -w net.ipv4.ip_forward=1; sysctl -w net.ipv4.conf.cali0.proxy_arp=1",
         dict.fromkeys(HOSTS, "real server 172.16.1.11:8888: does not answer"),
     ),
@@ -240,6 +241,7 @@ OPTIONS = {
     ),
 }
 SEEN = {
+    "exp2, on another interface, for the host only": "virtual address: 169.254.1.100 is on spare0",
     "exp1, on another interface, with other real servers": "ok real server 10.130.17.31:9000: answers theirs",
     "exp4, from outside": "not asked from 172.16.0.10, which keeps its address",
     "exp4, from outside, the pods being it": "from the pod on Host0",
@@ -318,6 +320,8 @@ def test_verify_is_green_with_an_option_that_the_roles_have(lab, others, name):
     # By what was built: nothing says to verify what that was.
     played = lab.play("verify")
     assert built.changed() and SEEN.get(name, "") in " ".join(played.output.split())
+    if "exp4_pod_mtu" in extra:
+        assert "mtu %d" % extra["exp4_pod_mtu"] in lab.on("Host0", "ip link show cali0")
     assert lab.play(experiment, extra=extra).changed() == 0
 
 
