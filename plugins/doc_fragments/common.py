@@ -19,7 +19,8 @@ options:
       - An absolute path. Keep the commands that build this from nothing in a shell script there, for a service that
         runs at boot, as nothing that the kernel holds survives one. The role P(lulab.lvs.boot#role) brings such a one.
       - The script is removed where there is nothing to build, with O(ignore:state=absent).
-      - It is written after the changes are made; when it cannot be, they are taken back.
+      - It is written after the changes are made; when it cannot be, they are taken back. Another file in its place is
+        left as it is, and refused.
     type: path
 requirements:
   - The privilege to configure the network (C(CAP_NET_ADMIN)), in most cases C(become=true).

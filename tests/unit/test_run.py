@@ -108,14 +108,27 @@ def test_what_took_effect_is_judged_by_what_is_found():
     assert made(changes, {("set", "s"): 16}) == changes
 
 
-def test_a_script_that_cannot_be_read_is_found_before_anything_is_changed(tmp_path):
-    for place in (tmp_path, tmp_path / "no-text"):
-        (tmp_path / "no-text").write_bytes(b"\xff\xfe")
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"#!/bin/sh\nreboot\n"], ids=["no text", "another's"])
+def test_what_is_no_script_of_ours_is_refused_before_anything_is_changed(tmp_path, content):
+    other = tmp_path / "other"
+    other.write_bytes(content)
+    for place in (tmp_path, other, other / "below"):
         host = Host()
         error = failed(host, boot_script=str(place))
         assert isinstance(error, BadInput)
         assert str(place) in str(error)
         assert host.asked == 0
+    assert other.read_bytes() == content
+
+
+def test_a_script_may_hold_what_is_no_text(tmp_path):
+    script = tmp_path / "10.sh"
+    host = Host()
+    concern = host.concern({("thing", "caf\udce9"): 1})
+    for changed in (True, False):
+        told = perform(Errand(concern, boot_script=str(script)), check_mode=False, with_diff=True)[0]
+        assert told["changed"] is changed
+    assert script.read_bytes().endswith(b"caf\xe9 1\n")
 
 
 def test_a_script_that_cannot_be_written_takes_the_changes_back(tmp_path):

@@ -30,16 +30,17 @@ def script_of(commands: Sequence[str]) -> str:
 
 
 def read(path: str) -> str:
-    """The script that is there; empty when there is none. Raises ``BadInput`` for what can be no script."""
+    """The script that is there; empty when there is none. Raises ``BadInput`` for what is not ours to replace."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise BadInput("boot_script", path, "give a file of its own for the script: %s" % error.strerror) from error
-    except UnicodeDecodeError as error:
-        raise BadInput("boot_script", path, "another file is there, which is no text; give one of its own") from error
+    if text and not text.startswith(HEADER):
+        raise BadInput("boot_script", path, "a file that lulab.lvs has not written is there; give one of its own")
+    return text
 
 
 def write(path: str, text: str) -> None:
@@ -50,7 +51,7 @@ def write(path: str, text: str) -> None:
             return
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o755)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
         os.replace(path + ".new", path)
     except OSError as error:
