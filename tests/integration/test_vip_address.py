@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -14,7 +15,7 @@ from ansible_collections.lulab.lvs.plugins.module_utils.concern import vip_addre
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel import network
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from ansible_collections.lulab.lvs.plugins.module_utils.model.network import Note
-from harness import run_module, sh
+from harness import converge, run_module, sh
 
 HOST = "10.130.17.30"
 VIP = "169.254.1.100"
@@ -247,6 +248,26 @@ def test_a_dummy_that_the_boot_made_goes_too(host: str) -> None:
     works(run_module("vip_address", netns=host, **options), False)
     works(run_module("vip_address", netns=host, **options, state="absent"), True)
     assert sh("ip -n %s link show d6" % host, check=False) == ""
+
+
+@pytest.mark.ip_vs
+@pytest.mark.parametrize("kind", ["note", "address"])
+def test_a_dummy_that_a_run_cut_off_has_left_goes_too(host: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wish = {"netns": host, "addresses": [VIP], "interface": "lu-dummy", "kind": "dummy"}
+
+    def cut_off(_hands: Any, _change: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(network._STEPS, kind, cut_off)
+        given = {name: option.get("default") for name, option in vip_address.OPTIONS.items()}
+        with inside(host), contextlib.suppress(KeyboardInterrupt):
+            converge(vip_address.build({**given, **wish}), check_mode=False, with_diff=False)
+    assert "lu-dummy" in sh("ip -n %s link" % host)
+    works(run_module("vip_address", **wish), True)
+    works(run_module("vip_address", **wish), False)
+    works(run_module("vip_address", **wish, state="absent"), True)
+    assert "lu-dummy" not in sh("ip -n %s link" % host)
 
 
 @pytest.mark.ip_vs

@@ -166,13 +166,17 @@ def _dummy(hands: Hands, change: Change) -> None:
     name = str(change.key)
     if change.removes:
         hands.send(model.HERE, rt.link_delete(hands.index(model.HERE, name)))
+        vip_note.forget(name)
         return
+    # Noted before it is there: one that a run cut off right then leaves is still known to be ours.
+    vip_note.write(name, None, model.Note(made=True))
     try:
         hands.send(model.HERE, rt.dummy_add(name))
     except NetlinkError as error:
         row = hands.link(model.HERE, name) if error.errno == errno.EEXIST else None
         # The kernel may have loaded the driver for this very request, and that makes a dummy0.
         if row is None or row.kind != "dummy":
+            vip_note.forget(name)
             raise
 
 

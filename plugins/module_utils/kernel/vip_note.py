@@ -3,9 +3,9 @@
 
 """Notes of how interfaces were before virtual addresses came: a file for each, with a line for each thing to know.
 
-``is IDENTITY INDEX`` is the interface: another of the same name is not meant. A script of the boot cannot say it yet,
-and leaves the line out. ``made`` says that the dummy is ours, ``for ADDRESS`` which address had sysctls changed, and
-``/proc/sys/PATH:VALUE`` what one of these was.
+``is IDENTITY INDEX`` is the interface: another of the same name is not meant. Before the interface is there nobody can
+say it yet, and the line is left out. ``made`` says that the dummy is ours, ``for ADDRESS`` which address had sysctls
+changed, and ``/proc/sys/PATH:VALUE`` what one of these was.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ def read(interface: str, index: int, held: Collection[str]) -> Optional[Note]:
     )
 
 
-def write(interface: str, index: int, note: Note) -> None:
+def write(interface: str, index: Optional[int], note: Note) -> None:
+    """``index`` None: the interface is yet to be made."""
+    identity = [] if index is None else [_identity(index)]
     values = ["%s%s:%s" % (SYSCTLS, path, _value(path, value)) for path, value in note.sysctls]
     path = _path(interface)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path + ":", "w", encoding="utf-8") as file:
-        file.write("".join(line + "\n" for line in [_identity(index), *_lines(note), *values]))
+        file.write("".join(line + "\n" for line in [*identity, *_lines(note), *values]))
     os.replace(path + ":", path)
 
 
