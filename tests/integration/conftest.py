@@ -28,6 +28,15 @@ def netns() -> Iterator[str]:
 
 
 @pytest.fixture
+def twin(netns: str) -> Iterator[str]:
+    """A second namespace, for the tool to do in what the module did in the first."""
+    name = netns + "-tool"
+    sh("ip netns add %s && ip -n %s link set lo up" % (name, name))
+    yield name
+    sh("ip netns delete %s" % name)
+
+
+@pytest.fixture
 def host(netns: str) -> Iterator[str]:
     """A host with an uplink; its workloads' namespaces, which are named after it, go when the test ends."""
     uplink(netns)

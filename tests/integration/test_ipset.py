@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import pytest
 
@@ -16,15 +16,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as k
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from harness import run_module, sh
 from ipset_calls import NAME, entry, good, refused, saved, typed
-
-
-@pytest.fixture
-def twin(netns: str) -> Iterator[str]:
-    """A second namespace, for the tool to do in what the module did in the first."""
-    name = netns + "-tool"
-    sh("ip netns add %s" % name)
-    yield name
-    sh("ip netns delete %s" % name)
 
 
 def test_the_articles_set(netns: str) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import pytest
 
@@ -18,16 +18,6 @@ from ansible_collections.lulab.lvs.plugins.module_utils.kernel import ipset as k
 from ansible_collections.lulab.lvs.plugins.module_utils.kernel.host import inside
 from harness import run_module, sh
 from ipset_calls import NAME, entry, good, refused, saved, typed
-
-
-@pytest.fixture
-def twin(netns: str) -> Iterator[str]:
-    """A second namespace, for the tool to do in what the module did in the first."""
-    name = netns + "-tool"
-    sh("ip netns add %s" % name)
-    yield name
-    sh("ip netns delete %s" % name)
-
 
 # As the kernel keeps them: sizes are raised, ranges widened to whole networks.
 OTHERWISE_KEPT: list[dict[str, Any]] = [

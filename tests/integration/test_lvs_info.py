@@ -95,14 +95,6 @@ def hand_over(netns: str, there: dict[str, Any], changed: bool) -> None:
         assert result["changed"] is changed, (name, result["commands"])
 
 
-@pytest.fixture
-def twin(netns: str) -> Any:
-    name = netns + "-twin"
-    sh("ip netns add %s && ip -n %s link set lo up" % (name, name))
-    yield name
-    sh("ip netns delete %s" % name)
-
-
 def saved_sets(netns: str) -> list[str]:
     """Each line, whichever set was made first. Hashes have a seed each; a timeout runs; counters are not told."""
     text = sh("ip netns exec %s ipset save -sorted" % netns)

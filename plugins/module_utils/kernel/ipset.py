@@ -99,8 +99,7 @@ def conversation() -> Iterator[Netlink]:
         with Netlink(NETLINK_NETFILTER) as link:
             yield link
     except (Malformed, OSError) as error:
-        words = "the conversation with the kernel about sets broke off: %s; if it was to change something, part may "
-        raise LvsError((words + "stand: run again") % error) from error
+        raise LvsError("the conversation with the kernel about sets broke off: %s; run again" % error) from error
 
 
 def every() -> Iterator[Tuple[str, Contents]]:
